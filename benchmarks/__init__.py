@@ -1,1 +1,1 @@
-"""Speed and memory beside the usual way of doing it: `python -m benchmarks [NAME ...]`."""
+"""Speed and memory compared with the usual way of doing it: `python -m benchmarks [NAME ...]`."""

@@ -30,7 +30,7 @@ def names() -> list[str]:
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure speed and memory beside the usual way of doing it.",
+        description="Measure speed and memory compared with the usual way of doing it.",
     )
     parser.add_argument(
         "names",

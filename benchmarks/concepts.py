@@ -33,7 +33,7 @@ SECONDS, GIB = 12.0, 1.5
 
 
 def run() -> list[Figure]:
-    """Wall seconds of all counts, the others' from a part run in turn; our peak memory."""
+    """Wall seconds of all counts, the others' from a part run alternately; our peak memory."""
     rng = np.random.default_rng(SEED)
     source, annotations = _data(rng)
     values = next(source.blocks(residues=N_RESIDUES)).values

@@ -2,7 +2,7 @@
 
 ESM-2 (float32, 6 layers x 320, 20 heads) is compared with fair-esm's own forward in its usual use
 (file order, batches of 16), and with the bare matrix products and attention of our own batches; all
-run in turn in one process, batch by batch or round by round. UniRep: see `unirep_embedding`.
+run alternately in one process, batch by batch or round by round. UniRep: see `unirep_embedding`.
 """
 
 import statistics
@@ -71,7 +71,7 @@ def _against_products(ours: ESM2, sets: list[Proteins]) -> Figure:
         # The least of several turns: other work on the machine only adds time.
         spent, bare = spent + min(t[0] for t in turns), bare + min(t[1] for t in turns)
     note = (
-        f"seconds for {sets[0].n_residues:,} residues, each batch {TURNS} times in turn, "
+        f"seconds for {sets[0].n_residues:,} residues, each batch {TURNS} times, alternating, "
         "least taken; other: its matrix products and attention alone"
     )
     return Figure.compare("embed: over bare products", spent, bare, "s", 1.15, "at most", note=note)

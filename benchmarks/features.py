@@ -39,7 +39,7 @@ class Spent(NamedTuple):
 
     seconds: float
     processor: float
-    """Seconds of processor time: what it takes where nothing else runs, on one core."""
+    """Seconds of processor time: the time needed on one core with nothing else running."""
     gib: float
     """Peak memory of the process."""
 
@@ -120,7 +120,7 @@ def _opened(folder: Path) -> FeatureActivations:
 
 
 def _alone(work: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of a function in a process of its own."""
+    """The result of a function in its own process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(work, *arguments).result()
 

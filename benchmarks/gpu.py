@@ -36,7 +36,7 @@ FAILURES = (torch.OutOfMemoryError, ImportError, RuntimeError, subprocess.Subpro
 
 @dataclass(frozen=True)
 class Options:
-    """What `pretrain` needs beside the setting."""
+    """What `pretrain` needs besides the setting."""
 
     pretrain_fasta: tuple[Path, ...] = ()
     out: Path = Path("runs/pretrained")

@@ -26,7 +26,7 @@ SHAPES = {
 """ESM-2's, by parameters."""
 
 SMALLEST = Architecture(2, 32, 4)
-"""What every name stands for at the tiny size."""
+"""What every name means at the tiny size."""
 
 
 def shape(name: str, setting: Setting) -> Architecture:

@@ -1,4 +1,4 @@
-"""Part 4 of the GPU benchmark: the demo's notebooks with device "auto", beside the CPU's times.
+"""Part 4 of the GPU benchmark: the demo's notebooks with device "auto", and the CPU's times.
 
 The demo runs on the embedded small model, which needs no network.
 """

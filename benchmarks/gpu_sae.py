@@ -2,7 +2,7 @@
 
 Ours is a `Trainee`'s step in the precision that training chooses by default: bfloat16 autocast on a
 GPU, float32 on a CPU. The dense loop is autograd over the plain equations with torch's Adam. Peers
-train in a process of their own (`benchmarks/peers/train_on_gpu.py`), with the Python of
+train in their own process (`benchmarks/peers/train_on_gpu.py`), with the Python of
 `make peers` if there is one, else with this one.
 """
 
@@ -188,7 +188,7 @@ def peer_results(module: str, arguments: list[str], clock: Clock) -> list[dict[s
 
 
 def _one_pass(setting: Setting, clock: Clock) -> list[Row]:
-    """Steps of a TopK SAE on every layer from one stream, beside each layer's own stream."""
+    """Steps of a TopK SAE on every layer from one stream, compared with one stream per layer."""
     architecture = shape("8M", setting)
     plm = random_esm2(architecture, setting.device, torch.float32)
     steps, batch = setting.pick(30, 2), setting.pick(4_096, 32)

@@ -20,12 +20,12 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 _PACKAGES = ("interplm-nb", "torch", "numpy", "polars", "scipy", "fair-esm")
 
 Pair = tuple[Mapping[str, Any], Mapping[str, Any]]
-"""Results of two sides that ran in turn, ours first."""
+"""Results of two sides that ran alternately, ours first."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured ratio, ours against the other side's, run in turn under the same conditions."""
+    """One measured ratio, ours against the other side's, alternating under the same conditions."""
 
     name: str
     ours: float
@@ -99,7 +99,7 @@ def medians(pairs: Sequence[Pair], measure: str) -> tuple[float, float]:
 def in_turn(pairs: Sequence[Pair], measure: str) -> str:
     """How `medians` were taken, with the ratio of a measure in each pair."""
     ratios = ", ".join(f"{ours[measure] / other[measure]:.2f}" for ours, other in pairs)
-    return f"medians of {len(pairs)} pairs in turn (ratios {ratios})"
+    return f"medians of {len(pairs)} alternating pairs (ratios {ratios})"
 
 
 def machine() -> str:

@@ -1,6 +1,6 @@
 """`interplm-nb look` on 30 proteins of the embedded ones' length mix: from start to end.
 
-A process of its own, imports and loading the model included, with the shipped run and its model
+A separate process, imports and loading the model included, with the shipped run and its model
 unirep-1900, which reads residue after residue. There is no other side to run; the goal is a bound
 on 2 cores. Nothing is fetched: without the model's weights the benchmark is skipped.
 """

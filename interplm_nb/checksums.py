@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 BLOCK = 2**16
-"""Bytes of a block: little beside one protein's embeddings, so that reading one protein stays
+"""Bytes of a block: few compared with one protein's embeddings, so that reading one protein stays
 fast."""
 
 

@@ -53,9 +53,9 @@ def _kept(how: str, command: Sequence[str], **options: Any) -> Iterator[subproce
     end, held = os.pipe()
     try:
         try:
-            # -I: the keeper reads nothing of the folder or the environment that it starts in
+            # -I: the keeper reads nothing from the folder or the environment that it starts in
             words = [sys.executable, "-I", __file__, how, str(end), *command]
-            # In a group of its own: Jupyter kills a kernel's whole group, and nobody would be left.
+            # In its own group: Jupyter kills a kernel's whole group, and nobody would be left.
             process = subprocess.Popen(
                 words, pass_fds=(end,), process_group=0 if how == "group" else None, **options
             )

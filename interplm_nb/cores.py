@@ -6,7 +6,7 @@ def usable_cores() -> int:
 
     A container with two of a host's 64 cores sees all 64. Threads that wait for one another on
     cores that others use are far slower than one thread: UniRep read 5,500 residues a second with
-    one thread beside a busy core, and 880 with two (2 cores, bfloat16). LOKY_MAX_CPU_COUNT sets a
+    one thread next to a busy core, and 880 with two (2 cores, bfloat16). LOKY_MAX_CPU_COUNT sets a
     lower number.
 
     >>> usable_cores() >= 1

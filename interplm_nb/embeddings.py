@@ -309,7 +309,7 @@ def _fill(
 class EmbeddingsWriter:
     """Writes `Embeddings` from rows in any order, with little memory.
 
-    A draft folder beside `path` holds the shards, each memory-mapped until its last row is
+    A draft folder next to `path` holds the shards, each memory-mapped until its last row is
     written; `finish` renames it to `path`. A writer with the same proteins, `about` and `dtype`
     resumes an unfinished draft (see `missing`). As a context manager it finishes if the block
     succeeds. `about` gives plm, plm_revision, layer and d_in; `dtype` is the type on disk.

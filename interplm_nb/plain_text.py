@@ -11,7 +11,7 @@ from typing import Any, TextIO
 _CONTROL = re.compile(
     # C0 without tab and line feed, DEL and C1, Arabic letter mark, zero width and direction marks,
     # line and paragraph separators, embeddings, overrides and isolates, BOM, interlinear
-    # annotations, surrogates that stand for bytes of a file name, and tags
+    # annotations, surrogates that encode bytes of a file name, and tags
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )

@@ -1,6 +1,6 @@
 """Atomic writes, and files that say what they are.
 
-Everything is written beside its final name and renamed, so that a killed process leaves either the
+Everything is written next to its final name and renamed, so that a killed process leaves either the
 old file or the new one. A Parquet file has a JSON record in its metadata under `interplm_nb`; a
 folder has `about.json`. Both hold the crc32 of their own content, and a file that has changed since
 is a `DamagedFileError`, never other values.
@@ -30,7 +30,7 @@ _ZEROS = "00000000"
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`: renamed to it if the block succeeds, else removed.
+    """A temporary path next to `path`: renamed to it if the block succeeds, else removed.
 
     A folder replaces a folder, a file a file: IsADirectoryError or NotADirectoryError otherwise.
     An OSError names `path`, which the caller knows, not the temporary one.

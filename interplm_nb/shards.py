@@ -1,6 +1,6 @@
 """Shards: safetensors files of one matrix each, memory-mapped, that split a residue axis.
 
-Beside the matrix a shard has the crc32 of each block of its bytes, which reads compare (see
+Besides the matrix a shard has the crc32 of each block of its bytes, which reads compare (see
 `checksums`).
 """
 

@@ -2,7 +2,7 @@
 
     python scripts/build_architecture_picture.py
 
-Rows are the layers of the import contract in pyproject.toml, arrows are imports as they stand in
+Rows are the layers of the import contract in pyproject.toml, arrows are imports as they are in
 the code. An arrow that follows from others is left out: cli imports plm too, by way of stages.
 """
 

@@ -4,7 +4,7 @@ docs/interpretation.md.
     python scripts/build_results.py runs/demo
     python scripts/build_results.py runs/proteomes docs/proteomes.md
 
-Each table stands between two comments that name it; the text around them is written by hand.
+Each table is between two comments that name it; the text around them is written by hand.
 """
 
 import argparse
@@ -297,7 +297,7 @@ BLOCKS: dict[str, Callable[[Run], str]] = {
 
 
 def filled(text: str, run: Run, names: Sequence[str] = tuple(BLOCKS)) -> str:
-    """The text with each block that these names mark made again from the run.
+    """The text with each block that these names mark remade from the run.
 
     >>> print(filled("<!-- run: verdict -->\\n<!-- end -->", Run.shipped()).splitlines()[1][:20])
     The SAE's mean best

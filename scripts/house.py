@@ -1,7 +1,7 @@
-"""Signs of a readable house: this project beside other checkouts, as the table of CONTRIBUTING.md.
+"""Signs of a readable house: this project next to other checkouts, as the table of CONTRIBUTING.md.
 
     python scripts/house.py                              print this project's column
-    python scripts/house.py biotite=PATH equinox=PATH    print others beside it
+    python scripts/house.py biotite=PATH equinox=PATH    print others next to it
     python scripts/house.py --write [NAME=PATH ...]      put the columns into CONTRIBUTING.md
 
 A column that is not measured again keeps its figures. Everything is read from the sources; nothing
@@ -127,7 +127,7 @@ class Checkout:
         return str(max(Counter(source.path.parent for source in self.package).values()))
 
     def used_once(self) -> str:
-        """Private functions and methods that their own file names once beside their definition."""
+        """Private functions and methods that their own file names once besides their definition."""
         total = once = 0
         for source in self.package:
             names = Counter(

@@ -62,7 +62,7 @@ def test_rows_at_random_compare_their_blocks():
     checked = CheckedBytes(PATH, data, sums)
     checked.check(np.array([3 * BLOCK, 0, 0, BLOCK]), 100)
     with pytest.raises(DamagedFileError, match="near byte 131,072; make it again"):
-        checked.check(np.array([0, 2 * BLOCK - 50]), 100)  # the second lies in two blocks
+        checked.check(np.array([0, 2 * BLOCK - 50]), 100)  # the second is in two blocks
 
 
 def test_a_block_is_compared_once():

@@ -26,7 +26,7 @@ def modules_with_examples() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an example writes goes to a folder of its own."""
+    """What an example writes goes to its own folder."""
     monkeypatch.chdir(tmp_path)
 
 

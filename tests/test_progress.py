@@ -14,7 +14,7 @@ class Terminal(io.StringIO):
 
 
 def worked(monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, seconds: float) -> str:
-    """What a hundred steps write that take `seconds` together, by a clock of our own."""
+    """What a hundred steps write that take `seconds` together, by our own clock."""
     now = [1000.0]
     monkeypatch.setattr("tqdm.std.time", lambda: now[0])
     monkeypatch.setattr("sys.stderr", stream)

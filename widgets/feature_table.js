@@ -18,7 +18,7 @@ const FROM_LOWEST = [
   ...["enrichment", "q_enrichment"],
 ];
 const OF_CHOSEN = ["members", "share", "background", "background_share", "p_count", "q_count"];
-const PINS = 4; // features that are drawn beside the selected one, at most
+const PINS = 4; // features that are drawn next to the selected one, at most
 
 /** @param {Context} context */
 async function render(context) {

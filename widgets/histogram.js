@@ -260,7 +260,7 @@ class Histogram {
   }
 
   /**
-   * Where the selected and the hovered residue lie on the axis.
+   * Where the selected and the hovered residue are on the axis.
    * @param {Surface} surface @param {(v: number) => number} x @param {number} height
    */
   residues(surface, x, height) {

@@ -69,7 +69,7 @@ export class Kit {
 
   /**
    * Mark what is not a view as dark where the page is.
-   * @param {HTMLElement} root with a ground of its own @param {AbortSignal} signal
+   * @param {HTMLElement} root with its own ground @param {AbortSignal} signal
    */
   followTheme(root, signal) {
     const follow = () => void readTheme(root, this.scales);

@@ -55,7 +55,7 @@ async function render(context) {
   new Tracks(kit, view).follow();
 }
 
-/** The proteins of the bundle, a row each. */
+/** The proteins of the bundle, one per row. */
 export class Tracks {
   /** @param {Kit} kit @param {View} view */
   constructor(kit, view) {
@@ -216,7 +216,7 @@ export class Tracks {
     this.plot.redraw();
   }
 
-  /** Which proteins are rows, and in which order; the selected one stays whatever the brush. */
+  /** Which proteins are rows, and in which order; the selected one always stays. */
   arrange() {
     const { bundle, brush, order, view } = this;
     const chosen = new Set(view.link.get("accessions"));

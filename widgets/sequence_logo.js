@@ -78,7 +78,7 @@ class Logo {
     const chosen = (/** @type {string} */ value) => view.keep("background", value);
     this.background = view.choice("background", backgrounds, model.get("background"), chosen);
     const hint =
-      "Enlarge what is beside the maximum; a taller column is shortened, with a break and its bits";
+      "Enlarge columns next to the maximum; a taller one is shortened, with a break and its bits";
     this.enlarge = view.toggle(
       "enlarge",
       model.get("enlarged"),

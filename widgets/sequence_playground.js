@@ -55,7 +55,7 @@ export class Playground {
     this.cursor = -1;
     /** @type {string | null} the amino acid of the scan that keys are on */
     this.tried = null;
-    /** @type {string[] | null} mutations that were asked for and are on their way */
+    /** @type {string[] | null} mutations that were requested and are on their way */
     this.pending = null;
     this.letterLayout = (/** @type {number} */ width, top = 0) =>
       letterLayout(width, this.reading?.length ?? 0, top);

@@ -88,7 +88,7 @@ export class StructurePanel {
       tabindex: "0",
       "aria-label": KEYS,
     });
-    // Over the picture, whose place stays as it is where there is none.
+    // Over the picture, whose place stays as it is if absent.
     this.over = kit.element("div", { class: "iplm-over" }, [this.note, this.offers]);
     this.frame = kit.element("div", { class: "iplm-scene" }, [this.box, this.over]);
     /** @type {import("./kit/tip.js").Tip} */
@@ -357,7 +357,7 @@ export class StructurePanel {
   }
 
   /**
-   * What the colours mean, beside the scale.
+   * What the colours mean, next to the scale.
    * @returns {import("./structure_view/legend.js").Entry[]}
    */
   get entries() {

@@ -17,11 +17,11 @@ examples:
   interplm-nb annotate mine.fasta --run runs/p --concepts "Signal peptide" --min-confidence 0.8
   interplm-nb annotate PF00076.sto --run runs/p --family --out rrm.tsv --picture rrm.png
 
-A name is a UniProtKB concept linked to a feature. Beside it stand its confidence (calibrated on
+A name is a UniProtKB concept linked to a feature. It comes with its confidence (calibrated on
 train) and the precision and F1 of the pair on test proteins. With --family the file is Stockholm,
-Clustal, A3M (lower case is an insert), aligned FASTA or FASTA, told by its content; the output
-lists the features that its members share, compared with stretches of the run's proteins of the same
-lengths, read by themselves as the members are.
+Clustal, A3M (lower case is an insert), aligned FASTA or FASTA, recognised by its content; the
+output lists the features that its members share, compared with stretches of the run's proteins of
+the same lengths, read by themselves as the members are.
 """
 
 

@@ -30,7 +30,7 @@ def add_structures(command: argparse.ArgumentParser) -> None:
         type=a_path,
         metavar="PATH",
         help="folder of files named by accession, or a table with the columns accession and file "
-        "(default: the structures that are at hand)",
+        "(default: the available structures)",
     )
 
 

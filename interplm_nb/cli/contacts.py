@@ -16,7 +16,7 @@ examples:
 
 Contacts are read from substitutions (the categorical Jacobian): 20 runs of the model per residue,
 for each row of the table. The model must predict masked residues, as ESM-2 does and UniRep does
-not. Beside them, where the model came with a head for it: contacts from attention, in one run.
+not. If the model has a head for them: also contacts from attention, in one run.
 """
 
 

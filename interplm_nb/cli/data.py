@@ -89,7 +89,7 @@ def _add_structures(
         "--own",
         type=a_path,
         metavar="DIR",
-        help="folder of files that you have, named by accession: these are not asked for",
+        help="folder of files that you have, named by accession: these are not requested",
     )
     command.add_argument(
         "--cache",

@@ -1,4 +1,4 @@
-"""`interplm-nb follow`: what becomes of features from run to run."""
+"""`interplm-nb follow`: what happens to features from run to run."""
 
 import argparse
 from collections.abc import Callable

@@ -24,7 +24,7 @@ examples:
 
 Without --provider no language model is asked: statistics of half of the proteins make the
 description, a ridge regression judges it on the other half. With one, it describes from examples
-of one half and predicts the maxima of the other, beside nulls. Keys come from the provider's
+of one half and predicts the maxima of the other, with nulls. Keys come from the provider's
 environment variable, such as OPENAI_API_KEY. Every call is kept in the run, in interpreted/, and
 never made twice: after a stop, give the same command again.
 """
@@ -76,7 +76,7 @@ def add_interpret_command(
         type=a_path,
         metavar="PATH",
         help="folder of files named by accession, or a table with the columns accession and file: "
-        "say where in the fold maxima lie (default: say nothing of it)",
+        "say where in the fold maxima lie (default: say nothing about it)",
     )
     command.add_argument(
         "--close",
@@ -213,7 +213,7 @@ def _text(ready: Any, found: Any) -> list[str]:
     parts = [
         f"{len(ready.subjects)} features described; {chosen.n_enough} of {chosen.n_alive} features "
         "have enough examples"
-        + (f"; left out of those asked for: {len(chosen.left_out)}" if chosen.left_out else "")
+        + (f"; left out of those requested: {len(chosen.left_out)}" if chosen.left_out else "")
     ]
     parts += [str(structures)] if structures else []
     failed = found.descriptions.filter(pl.col("failed").is_not_null())

@@ -1,4 +1,4 @@
-"""`interplm-nb look`: proteins of one's own through an SAE that exists."""
+"""`interplm-nb look`: your own proteins through an existing SAE."""
 
 import argparse
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def add_look_command(
     command = add(
         commands,
         "look",
-        "look at proteins of your own through an SAE that exists, without training",
+        "look at your own proteins through an existing SAE, without training",
         _EXAMPLES,
     )
     command.add_argument(

@@ -37,11 +37,11 @@ examples:
   interplm-nb run demo --out runs/demo                run every stage on the embedded proteins
   interplm-nb run demo --out runs/mine -p proteins.path=mine.fasta         on your own proteins
   interplm-nb run proteomes --out runs/p -p proteins.path=uniprot.tsv.gz   on a UniProt download
-  interplm-nb look mine.fasta --out runs/mine         your proteins, with an SAE that exists
+  interplm-nb look mine.fasta --out runs/mine         your proteins, with an existing SAE
   interplm-nb score runs/demo                         which features match which concepts
   interplm-nb discover runs/demo                      which proteins may lack an annotation
   interplm-nb rank runs/demo mine.tsv                 which features tell your labels of proteins
-  interplm-nb follow runs/layer_1 runs/layer_2        what becomes of features between layers
+  interplm-nb follow runs/layer_1 runs/layer_2        what happens to features between layers
   interplm-nb spatial runs/demo                       which features are arranged in space
   interplm-nb interpret --run runs/demo               describe features in words, with scores
   interplm-nb explore runs/demo                       view features in JupyterLab (--app: no code)
@@ -57,7 +57,7 @@ _FAULT = (
 
 
 def program() -> int:
-    """The command line as a process of its own: `main`, with plain text and an orderly end."""
+    """The command line as its own process: `main`, with plain text and an orderly end."""
     write_plainly()
     end_in_order()
     logging.basicConfig(level=logging.WARNING, format=_LOG)

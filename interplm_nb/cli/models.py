@@ -15,7 +15,7 @@ examples:
   interplm-nb models convert sae --to saelens --out for_saelens
   interplm-nb models push sae someone/my-sae --private
 
-Nothing about an SAE is guessed: what its file does not say, you are asked for, and what you say
+Nothing about an SAE is guessed: what its file does not say, you have to give, and what you say
 must agree with the file.
 """
 
@@ -71,7 +71,7 @@ def _add_convert(command: argparse.ArgumentParser, say: Callable[[str], None]) -
         "path",
         type=a_path,
         metavar="FILE_OR_FOLDER",
-        help="weights file or its folder; config.json or cfg.json beside it is read",
+        help="weights file or its folder; config.json or cfg.json next to it is read",
     )
     command.add_argument(
         "--to",

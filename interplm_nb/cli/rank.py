@@ -27,7 +27,7 @@ def add_rank_command(
     command = add(
         commands,
         "rank",
-        "rank features by your own labels of proteins, beside controls",
+        "rank features by your own labels of proteins, with controls",
         _EXAMPLES,
     )
     command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")

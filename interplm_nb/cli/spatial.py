@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """\
 examples:
-  interplm-nb spatial runs/demo                          structures that are at hand
+  interplm-nb spatial runs/demo                          available structures
   interplm-nb spatial runs/demo --structures models/     files named by accession
   interplm-nb spatial runs/demo --structures map.tsv     columns accession, file and chain
   interplm-nb spatial runs/demo --convention published   as InterPLM tests it

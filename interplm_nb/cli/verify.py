@@ -10,7 +10,7 @@ _EXAMPLES = """\
 examples:
   interplm-nb verify runs/demo               after a copy, a crash or a full disk
 
-Every byte of the stages' files is read, whatever their dates say; nothing is written. The exit
+Every byte of the stages' files is read, regardless of their dates; nothing is written. The exit
 status is 1 if a file is missing, changed or unreadable. Notebooks and your own files are not
 checked.
 """

@@ -22,7 +22,7 @@ from interplm_nb.concepts.scores import ConceptScores
 
 FOUND = 0.5
 """A pair may be found where its f1_per_domain is above this on validation and on test;
-`support.with_support` says whether enough residues and families stand behind it."""
+`support.with_support` says whether enough residues and families support it."""
 
 NOT_PUBLISHED = (
     "Region_any",
@@ -81,7 +81,7 @@ TESTED = (
 STATISTICS = dict.fromkeys(
     ("low", "high", "recall_upper_bound", "auprc", "prevalence", *TESTED), pl.Float64
 )
-"""Columns that a run adds to its pairs; null where no draws or resamples were asked for. low, high:
+"""Columns that a run adds to its pairs; null where no draws or resamples were requested. low, high:
 95 % interval of f1_per_domain, null where that is 0; recall_upper_bound: there alone, as in
 `intervals.recall_upper_bound`."""
 
@@ -147,8 +147,8 @@ def strict(validation: ConceptScores, test: ConceptScores, scored: ScoredConcept
     """Choose feature and threshold on validation, and read them on test.
 
     The pair with the highest (f1_per_domain, f1) on validation is chosen; ties go to the lowest
-    feature, then the lowest threshold. All sources are scored on the same concepts, whatever each
-    finds.
+    feature, then the lowest threshold. All sources are scored on the same concepts, regardless of
+    what each finds.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 MIN_CONFIDENCE = 0.5
-"""Least confidence of a name and of a candidate, wherever none is asked for: as likely as not."""
+"""Least confidence of a name and of a candidate, wherever none is requested: as likely as not."""
 
 
 @dataclass(frozen=True)

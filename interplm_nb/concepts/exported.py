@@ -192,6 +192,6 @@ def _unescaped(text: str) -> str:
 
 
 def _raw(found: re.Match[str]) -> str:
-    if found[1]:  # pairs of surrogates stand for one letter
+    if found[1]:  # pairs of surrogates encode one letter
         return str(json.loads(f'"{found[0]}"'))
     return _RAW.get(found[0], found[0])

@@ -190,16 +190,16 @@ def _check_one_protein(segments: pl.DataFrame) -> None:
     if several.height:
         bad = several.sort("concept", "instance").row(0, named=True)
         raise ValueError(
-            f"instance {bad['instance']} of {bad['concept']!r} lies on {bad['accession']} "
+            f"instance {bad['instance']} of {bad['concept']!r} is on {bad['accession']} "
             "proteins; "
-            f"an instance lies on one: renumber them ({several.height} such instances)"
+            f"an instance is on one: renumber them ({several.height} such instances)"
         )
 
 
 def _covered(segments: pl.DataFrame, n_concepts: int) -> np.ndarray:
     """int64 [n_concepts]: residues under at least one segment of each concept.
 
-    A segment adds what lies beyond the ends of the previous ones.
+    A segment adds what is beyond the ends of the previous ones.
     """
     end = pl.col("first") + pl.col("length")
     before = end.cum_max().shift(1, fill_value=0).over("concept")

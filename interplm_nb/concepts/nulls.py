@@ -27,7 +27,7 @@ class Segments(NamedTuple):
 
 
 class Places(NamedTuple):
-    """Where segments lie in some draws, int64 [n_draws, n_segments] each.
+    """Where segments are in some draws, int64 [n_draws, n_segments] each.
 
     `first` to `last` (excluded) on the doubled axis.
     """
@@ -45,7 +45,7 @@ class Null(Protocol):
         ...
 
     def places(self, segments: Segments, draws: slice) -> Places:
-        """Where these segments lie in these draws."""
+        """Where these segments are in these draws."""
         ...
 
 
@@ -90,7 +90,7 @@ class Shifted:
         return len(self.offsets)
 
     def places(self, segments: Segments, draws: slice) -> Places:
-        """Where these segments lie in these draws."""
+        """Where these segments are in these draws."""
         protein, start, stop = segments
         # stop + offset is below 2 lengths: the second copy takes what passes the end.
         first = _doubled(self.lengths)[protein] + start + self.offsets[draws, protein]
@@ -148,7 +148,7 @@ class Exchanged:
         return len(self.targets)
 
     def places(self, segments: Segments, draws: slice) -> Places:
-        """Where these segments lie in these draws."""
+        """Where these segments are in these draws."""
         protein, start, stop = segments
         target = self.targets[draws, protein]
         length, base = self.lengths[target], _doubled(self.lengths)[target]
@@ -169,7 +169,7 @@ def _groups(lengths: np.ndarray, clusters: np.ndarray) -> tuple[np.ndarray, np.n
         if seen.total() >= GROUP and 2 * max(seen.values()) <= seen.total():
             starts.append(i)
             seen.clear()
-    # The longest proteins, too few for a group of their own, join the last groups.
+    # The longest proteins, too few for their own group, join the last groups.
     while len(starts) > 1 and (
         len(ordered) - starts[-1] < GROUP or not exchangeable(clusters[ordered[starts[-1] :]])
     ):

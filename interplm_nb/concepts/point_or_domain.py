@@ -83,7 +83,7 @@ def _covered(chosen: ChosenPairs, values: Matrix, rows: np.ndarray) -> pl.DataFr
     length = np.diff(members.indptr)
     counts = csr_array(members.astype(np.int32) @ chosen.active(values)).tocoo()
     instance, pair = counts.coords
-    # A residue of one concept may also lie in instances of others.
+    # A residue of one concept may also be in instances of others.
     own = concept_of[instance] == chosen.concept[pair]
     return pl.DataFrame(
         {"pair": pair[own], "length": length[instance[own]], "covered": counts.data[own]},

@@ -1,7 +1,7 @@
 """Numbered repeats as one concept: "Sushi 1" and "Sushi 2" are one kind, not two.
 
 This merges stored annotations, so that both ways can be counted. Readers can merge while they read
-(`merge_numbered` of `readers.entries`): then every number is removed, whatever it counts, and
+(`merge_numbered` of `readers.entries`): then every number is removed, regardless of meaning, and
 instances whose numbered name is too rare to be a concept are kept in the merged one.
 """
 

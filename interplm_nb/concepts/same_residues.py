@@ -1,4 +1,4 @@
-"""Concepts under two names: which ones lie on the same residues, and which name they go by."""
+"""Concepts under two names: which ones are on the same residues, and which name they go by."""
 
 from collections.abc import Collection
 
@@ -15,7 +15,7 @@ _ROWS = 1 << 18
 
 
 def same_residues(annotations: Annotations, concepts: Collection[str]) -> dict[str, str]:
-    """Concepts that lie on the residues of a more specific one, and the name of that one.
+    """Concepts that are on the residues of a more specific one, and the name of that one.
 
     Concepts are taken from the most specific to the least. Each is kept, unless its residues agree
     with those of a kept one: |a and b| / |a or b| > 0.95 over all annotated proteins. Then it goes

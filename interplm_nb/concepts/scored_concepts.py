@@ -9,7 +9,7 @@ from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.same_residues import same_residues
 
 FEW_CLUSTERS = 10
-"""A scored concept whose test instances lie in fewer homology clusters rests on few families."""
+"""A scored concept whose test instances are in fewer homology clusters rests on few families."""
 
 SCORED: dict[str, Any] = {
     "concept": pl.String,
@@ -59,7 +59,7 @@ class ScoredConcepts:
 def scored_concepts(
     annotations: Annotations, splits: pl.DataFrame, min_instances: int = 10, min_clusters: int = 5
 ) -> ScoredConcepts:
-    """The concepts with enough instances to be scored, whatever any source finds.
+    """The concepts with enough instances to be scored, regardless of the sources.
 
     Concepts on the same residues (`same_residues`, on all proteins of `annotations`) count once,
     under the most specific name among those that have enough. Letters of the sequence are no
@@ -74,7 +74,7 @@ def scored_concepts(
     min_instances : int
         Concepts with fewer instances in either split are not scored.
     min_clusters : int
-        Concepts whose test instances lie in fewer homology clusters are not scored: ten instances
+        Concepts whose test instances are in fewer homology clusters are not scored: ten instances
         in one family are one observation.
 
     Returns

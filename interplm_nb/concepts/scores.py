@@ -190,7 +190,7 @@ class ConceptScores:
     def save(
         self, folder: Path, split: str, convention: str, about: Mapping[str, Any] | None = None
     ) -> None:
-        """Write to a source's folder, beside other splits and conventions (see `stored`).
+        """Write to a source's folder, next to other splits and conventions (see `stored`).
 
         `about` (PLM, layer, hashes) is added to the files' record; files with another record are
         replaced.

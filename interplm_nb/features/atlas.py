@@ -44,7 +44,7 @@ def atlas(decoder: np.ndarray, alive: np.ndarray, seed: int = 0) -> pl.DataFrame
     -------
     pl.DataFrame
         Columns of `ATLAS`, one row per feature that fires, in order. `cluster` counts from 0; -1
-        is no cluster.
+        is not a cluster.
 
     Raises
     ------

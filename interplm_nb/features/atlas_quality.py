@@ -13,7 +13,7 @@ SEEDS = 5
 RECURRING = 0.5
 """Mean adjusted Rand index above which clusters count as recurring."""
 LARGEST = 0.9
-"""Share of the features above which a cluster is the map and tells nothing apart, however well it
+"""Share of the features above which a cluster is the map and separates nothing, however well it
 recurs."""
 NEIGHBOURS = 10
 """Number of nearest features, by cosine and on the map, that are compared."""
@@ -51,7 +51,7 @@ class AtlasQuality:
 
     @property
     def words(self) -> str:
-        """What the map keeps, beside chance."""
+        """What the map keeps, compared with chance."""
         if self.kept is None or self.kept_by_chance is None:
             return f"how many neighbours it keeps was not measured: {_AGAIN}"
         return (
@@ -71,11 +71,11 @@ def atlas_quality(table: pl.DataFrame, decoder: np.ndarray, seed: int = 0) -> At
     Clusters: UMAP starts at random. The map is laid out again with the next four seeds, and the
     adjusted Rand index (Hubert and Arabie 1985) compares the clusters of each pair of seeds on all
     features of the map. It is 1 for equal clusters and 0 for what chance gives. A feature without a
-    cluster counts as a cluster of its own: two features that are both left out are not together.
+    cluster counts as its own cluster: two features that are both left out are not together.
     Of 1,021 features, it is 0.02 for random directions, about 0.4 for the demo SAE and 0.99 for 85
     planted groups; for the demo SAE it would be 0.16 if all features without a cluster counted as
-    one cluster, and 0.53 if they were left out. All seeds share one decoder: this says nothing of
-    another training.
+    one cluster, and 0.53 if they were left out. All seeds share one decoder: this says nothing
+    about another training.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def atlas_quality(table: pl.DataFrame, decoder: np.ndarray, seed: int = 0) -> At
 
 
 def agreement(a: np.ndarray, b: np.ndarray) -> float:
-    """The adjusted Rand index of two clusterings (int [n]); -1, no cluster, is one of its own."""
+    """The adjusted Rand index of two clusterings (int [n]); -1, no cluster, is a separate one."""
     from sklearn.metrics import adjusted_rand_score
 
     return float(adjusted_rand_score(_alone(a), _alone(b)))
@@ -123,7 +123,7 @@ def _percent(share: float) -> str:
 
 
 def _alone(labels: np.ndarray) -> np.ndarray:
-    """Labels in which each -1 has a number of its own."""
+    """Labels in which each -1 has its own number."""
     return np.where(labels < 0, labels.max(initial=0) + 1 + np.arange(len(labels)), labels)
 
 

@@ -174,7 +174,7 @@ def example_proteins(
 
     - "maximum" and "share": the highest maximum, and the highest active share of the protein.
     - "(0, 0.4]" and so on, by `edges`: random among those whose maximum, as a fraction of the
-      largest, lies in the bin; a bin includes its upper edge, so the last has the strongest.
+      largest, is in the bin; a bin includes its upper edge, so the last has the strongest.
     - "near miss", with clusters: silent proteins in a homology cluster where the feature fires,
       those of the strongest clusters first.
     - "silent": random among those in which it is never active.

@@ -65,7 +65,7 @@ def neighbours(
     Raises
     ------
     ValueError
-        For a similarity that is no square of `alive`, or k below 1.
+        For a similarity that is not a square of `alive`, or k below 1.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def random_dictionary(decoder: np.ndarray, seed: int = 0) -> np.ndarray:
     """float32 [n, d]: random vectors with the mean and covariance of these.
 
     A null for `matches` by decoder cosine. Directions of an SAE share some axes; vectors drawn
-    uniformly would be too easy to beat.
+    uniformly would be too easy.
     """
     mean = decoder.mean(axis=0, dtype=np.float64)
     root = np.linalg.qr(decoder - mean, mode="r") / np.sqrt(max(1, len(decoder)))

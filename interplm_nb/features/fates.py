@@ -56,7 +56,7 @@ n_next; beyond_chance is the share of the matches whose by_chance is at most
 
 
 class Fates(NamedTuple):
-    """What becomes of the features of one layer in the next; numbers are places in the arrays."""
+    """What happens to the features of one layer in the next; numbers are places in the arrays."""
 
     fate: np.ndarray
     """object [n]: one of `NAMES` for each feature of the layer."""
@@ -77,7 +77,7 @@ class Across(NamedTuple):
 
 
 def fates(similarity: np.ndarray, null: np.ndarray) -> Fates:
-    """What becomes of each feature of a layer, from how similar it is to those of the next.
+    """What happens to each feature of a layer, from how similar it is to those of the next.
 
     Two features are alike if their similarity is at least `ALIKE` and above what all but
     `BY_CHANCE` of the layer's features find at best in the null. A feature of the next layer comes
@@ -129,7 +129,7 @@ def across_layers(
 
     From each layer to the next of those given, features that fire are matched one to one
     (`families.matches`, with the next layer's activations shifted along the axis as the null), and
-    each gets a fate (`fates`). Pearson correlation knows nothing of the vectors, whose spaces
+    each gets a fate (`fates`). Pearson correlation knows nothing about the vectors, whose spaces
     differ; it also sees what the letters alone make two features share. So `steps` tells the same
     of the next layer's random SAE, and of its activations shifted by another stretch.
 

@@ -1,4 +1,5 @@
-"""Motifs of features beside known ones: patterns by where they occur, matrices by their columns."""
+"""Motifs of features compared with known ones: patterns by where they occur, matrices by their
+columns."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,7 +33,7 @@ KNOWN: dict[str, Any] = {
 
 
 def occurrences(proteins: Proteins, patterns: Sequence[str]) -> sparse.csr_array:
-    """bool [n_residues, n_patterns]: the residues that lie in a match of each pattern.
+    """bool [n_residues, n_patterns]: the residues that are in a match of each pattern.
 
     Matches may overlap; of those that start at one residue the longest gaps are taken.
 
@@ -68,9 +69,9 @@ def compared_with_known(
 ) -> pl.DataFrame:
     """The known motifs that are most like the motif of each feature.
 
-    A pattern: similarity is the share of the feature's sites that lie in a match of it, by_chance
-    the mean share of these sites' proteins that lies in one, and p_known the chance that as many
-    of the sites would lie in one if each were drawn from its protein (exact, Poisson-binomial).
+    A pattern: similarity is the share of the feature's sites that are in a match of it, by_chance
+    the mean share of these sites' proteins that is in one, and p_known the chance that as many
+    of the sites would be in one if each were drawn from its protein (exact, Poisson-binomial).
 
     A matrix: similarity is the mean correlation of paired columns, at the offset without gaps
     where their sum is highest and at least `LEAST_OVERLAP` columns pair. by_chance is the mean
@@ -121,7 +122,7 @@ def compared_with_known(
 
 
 def _coverage(within: sparse.csr_array, proteins: Proteins) -> np.ndarray:
-    """float64 [n_proteins, n_patterns]: share of each protein that lies in a match."""
+    """float64 [n_proteins, n_patterns]: share of each protein that is in a match."""
     protein_of = np.repeat(np.arange(len(proteins)), proteins.lengths)
     covered = np.zeros((len(proteins), shape_of(within)[1]))
     entries = within.tocoo()

@@ -9,7 +9,7 @@ def log_odds(counts: np.ndarray, background: np.ndarray) -> np.ndarray:
     """float64 [L, 21], bits: log2 of each letter's frequency over the background.
 
     In a column of n letters the frequency of letter a is (n_a + sqrt(n) b_a) / (n + sqrt(n)). The
-    last letter has 0: anything that is no standard amino acid, or lies beyond the ends of a
+    last letter has 0: anything that is not a standard amino acid, or is beyond the ends of a
     protein. So has an amino acid that the background lacks.
 
     Parameters

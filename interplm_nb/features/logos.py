@@ -50,7 +50,7 @@ def amino_acid_of(letters: np.ndarray) -> np.ndarray:
 def composition(proteins: Proteins) -> np.ndarray:
     """float64 [20]: the share of each amino acid among the standard residues of these proteins.
 
-    `UNIFORM` where there are none.
+    `UNIFORM` if absent.
 
     >>> composition(Proteins.from_sequences({"P1": "AAC"}))[:3].round(2).tolist()
     [0.67, 0.33, 0.0]

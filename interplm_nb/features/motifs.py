@@ -73,7 +73,7 @@ class Motif(NamedTuple):
 class LetterAxis:
     """The letters of proteins, with room between them, so that windows need no bounds.
 
-    A protein's residue in `row` stands at `place(row)`; between two proteins are `flank` blanks.
+    A protein's residue in `row` is at `place(row)`; between two proteins are `flank` blanks.
     """
 
     def __init__(self, proteins: Proteins, flank: int) -> None:
@@ -88,7 +88,7 @@ class LetterAxis:
         self.codes[self.place(np.arange(proteins.n_residues))] = np.where(kind < 0, 20, kind)
 
     def place(self, rows: np.ndarray) -> np.ndarray:
-        """int64: where these rows stand in `codes`."""
+        """int64: the places of these rows in `codes`."""
         return rows + self.flank * (self.protein_of[rows] + 1)
 
     def counts(self, rows: np.ndarray) -> np.ndarray:
@@ -149,7 +149,7 @@ def motif(
     """The motif of these maxima, and whether shuffled maxima have one.
 
     Shuffled maxima lie anywhere in the same proteins, with equal chance: what proteins have in
-    common everywhere, their composition, is no motif.
+    common everywhere, their composition, is not a motif.
 
     Parameters
     ----------

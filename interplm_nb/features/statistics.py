@@ -59,7 +59,7 @@ ON_THE_MAP = (
     "share_near_ends",
     "near_ends_by_chance",
 )
-"""Columns that a run keeps beside the map of features, counted in unit "raw" above 0."""
+"""Columns that a run keeps next to the map of features, counted in unit "raw" above 0."""
 
 _UNIFORM_BIAS = np.sqrt(np.pi / 2) * np.log(2)
 """Mean of the Kolmogorov distribution."""
@@ -99,7 +99,7 @@ def feature_statistics(
           amino acids; amino_acid_information: bits, relative to the composition of all these
           proteins; top_amino_acid ("" for a silent feature) and top_amino_acid_share.
         - Of its maxima (one per protein in which it fires, the first of equals): share_near_ends,
-          the share that lies on the first or last `NEAR_END` residues of the protein;
+          the share that is on the first or last `NEAR_END` residues of the protein;
           near_ends_by_chance, the same for places drawn at random in these proteins, the mean of
           2 `NEAR_END` / length; mean_position, from 0 (start) to 1 (end); position_bias, the
           Kolmogorov-Smirnov distance of the positions from uniform, and its mean for n uniform

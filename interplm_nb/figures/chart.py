@@ -75,7 +75,7 @@ class Chart:
         return [self.description, *(text.get_text() for text in self.figure.findobj(Text))]
 
     def _with_hover(self, hover: "go.Figure") -> dict[str, Any]:
-        # SVG, because plotly's renderer in JupyterLab shows a PNG beside it instead of itself.
+        # SVG, because plotly's renderer in JupyterLab shows a PNG next to it instead of itself.
         buffer = io.BytesIO()
         with rc_context({"svg.hashsalt": "interplm-nb"}):  # equal charts have equal bytes
             self.figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -89,7 +89,7 @@ class Chart:
 def below(words: str) -> str:
     """HTML for the output that follows a picture: some words, and how it looks on a dark page.
 
-    A rule beside the picture works in the saved notebook too; where pages take no rules, the
+    A rule next to the picture works in the saved notebook too; where pages take no rules, the
     picture stays white.
     """
     return f'<div class="ipn-below"><style>{_ON_DARK}</style>{words}</div>'

@@ -171,7 +171,7 @@ def concepts(table: pl.DataFrame) -> Chart:
 def stability(table: pl.DataFrame) -> Chart:
     """Share of features that recur from another seed, and mean cosine with the nearest feature.
 
-    Both nulls are drawn beside them; a line per setting.
+    Both nulls are drawn next to them; a line per setting.
     """
     names = ["layer", "recipe", "sparsity", "lr"]
     figures = [name for name in table.columns if name.startswith(("recur", "mean_cosine"))]
@@ -203,7 +203,7 @@ def stability(table: pl.DataFrame) -> Chart:
     )
     what = (
         "Dots: share of features that recur from another seed, and mean cosine with the nearest "
-        "feature, beside two nulls"
+        "feature, with two nulls"
     )
     return Chart(figure, f"{what}. {words or 'There is no pair of seeds'}.")
 

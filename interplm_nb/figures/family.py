@@ -1,4 +1,4 @@
-"""Picture of a family: what its members share, by alignment column or beside the background."""
+"""Picture of a family: what its members share, by alignment column or against the background."""
 
 import numpy as np
 import polars as pl

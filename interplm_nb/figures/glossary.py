@@ -78,7 +78,7 @@ sae/evaluation/quality.py.
 
 
 def words_in(*texts: str) -> Glossary:
-    """The entries whose words stand in texts, folded: what a table or a figure puts beside it."""
+    """The entries whose words occur in texts, folded: shown next to a table or a figure."""
     text = "\n".join(texts)
     return Glossary((e for e in entries() if _pattern(e).search(text)), folded=True)
 

@@ -42,7 +42,7 @@ def with_scores(descriptions: pl.DataFrame, judged: pl.DataFrame) -> pl.DataFram
 
 
 def medians(table: pl.DataFrame) -> Chart | Sentence:
-    """The median r of each source's descriptions beside those of the nulls, with intervals."""
+    """The median r of each source's descriptions with those of the nulls, with intervals."""
     if table.is_empty():
         return NONE
     sources = table["source"].unique(maintain_order=True).to_list()
@@ -88,6 +88,6 @@ def scores(table: pl.DataFrame) -> Table | Sentence:
     label = pl.col("source").replace_strict({s: SOURCES[s].name for s in SOURCES}, default=None)
     return Table(
         table.with_columns(label.fill_null(pl.col("source")).alias("source")).drop("describer"),
-        "can a feature be told by its description?",
+        "can a feature be recognised by its description?",
         {"above_chance": "features with p <= 0.05"},
     )

@@ -1,4 +1,4 @@
-"""Tables of layers side by side: which one to open, and what becomes of features between them."""
+"""Tables of layers side by side: which one to open, and what happens to features between them."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def _listed(layers: list[Any]) -> str:
 
 
 def fates(steps: pl.DataFrame) -> Table | Sentence:
-    """What becomes of features from layer to layer, beside the nulls: `steps` of stage
+    """What happens to features from layer to layer, with the nulls: `steps` of stage
     `compare`."""
     if steps.is_empty():
         return Sentence(

@@ -1,4 +1,4 @@
-"""How SAE architectures are drawn: colour and mark, or dash, each enough to tell them apart."""
+"""How SAE architectures are drawn: colour and mark, or dash, each enough to distinguish them."""
 
 from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple

@@ -210,7 +210,7 @@ def _scored_on(part: pl.DataFrame, convention: str) -> str:
 
 
 def counted_once(scored: pl.DataFrame, convention: str = "strict") -> "Table | Sentence":
-    """The concepts that lie on the residues of another one, and the name they are counted under.
+    """The concepts that are on the residues of another one, and the name they are counted under.
 
     scored: the table of that name of stage `concepts`.
     """
@@ -218,7 +218,7 @@ def counted_once(scored: pl.DataFrame, convention: str = "strict") -> "Table | S
         pl.col("convention") == convention, pl.col("concept") != pl.col("counted_under")
     )
     if others.is_empty():
-        return Sentence("No two of the scored concepts lie on the same residues.")
+        return Sentence("No two of the scored concepts are on the same residues.")
     return Table(
         others.select("concept", "counted_under", "n_instances", "n_clusters"),
         f"concepts on the same residues as another (Jaccard index above {SAME:g}): counted once",
@@ -334,7 +334,7 @@ _MEASURED = {
 
 
 def compared(table: pl.DataFrame) -> Table:
-    """The SAEs of stage `compare` beside their controls, the chosen ones marked."""
+    """The SAEs of stage `compare` with their controls, the chosen ones marked."""
     columns = [
         "layer",
         "recipe",

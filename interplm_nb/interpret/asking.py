@@ -57,7 +57,7 @@ class Model(Protocol):
         ...
 
     async def complete(self, messages: list[Message], draw: int) -> Completion:
-        """Answer a conversation; `draw` tells apart repeats of the same. ModelError if it fails."""
+        """Answer a conversation; `draw` distinguishes repeats. ModelError if it fails."""
         ...
 
 
@@ -122,7 +122,7 @@ async def ask(
     """Ask until an answer parses and fits, `TRIES` times at most.
 
     An answer that was cut at the token limit, or refused, is none, even if it parses. What was
-    wrong is told to the model when it is asked again.
+    wrong is included when the model is asked again.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ async def ask(
     fits : callable
         What is wrong with a parsed answer, in a sentence; None if it fits.
     draw : int
-        Tells apart repeats of the same question.
+        Distinguishes repeats of the same question.
 
     Raises
     ------

@@ -40,8 +40,8 @@ def _bounded(text: str) -> str:
 class Description(BaseModel):
     """What a describer says of a feature.
 
-    Text that says nothing ("None", an empty one) is refused: it is no description, and a judge that
-    is given it scores the metadata alone.
+    Text that says nothing ("None", an empty one) is refused: it is not a description, and a judge
+    that is given it scores the metadata alone.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Describe features, with or without a language model, and score what was said beside its nulls."""
+"""Describe features, with or without a language model, and score it against its nulls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -126,7 +126,7 @@ def explain_statistically(
     clusters: np.ndarray | None,
     terms: Terms,
 ) -> Explained:
-    """Descriptions without a language model, judged by a ridge regression beside the nulls."""
+    """Descriptions without a language model, judged by a ridge regression with the nulls."""
     stated = {subject.found.feature: subject.stated for subject in of}
     others = other_features(list(stated), OTHERS, terms.seed)
     descriptions, judged, scores = [], [], []
@@ -153,7 +153,7 @@ def explain(
     terms: Terms,
     at_once: int = 4,
 ) -> Explained:
-    """Descriptions of a language model, judged by it beside the nulls.
+    """Descriptions of a language model, judged by it with the nulls.
 
     The judge is given the description, another feature's, the statistical one, and none. A call
     that fails leaves its row with the reason. A budget that is spent, or a model that is down,
@@ -163,7 +163,7 @@ def explain(
     from anyio.from_thread import start_blocking_portal
 
     talk = _Conversation(of, activations, known, clusters, model, terms, at_once)
-    # In a thread of its own: a notebook's kernel already runs an event loop in this one.
+    # In its own thread: a notebook's kernel already runs an event loop in this one.
     with start_blocking_portal() as portal:
         return portal.call(talk.whole)
 
@@ -172,7 +172,7 @@ def planned(
     of: Sequence[Subject], activations: FeatureActivations, known: Known, terms: Terms
 ) -> list[Asked]:
     """The calls that `explain` would make, with a summary of 200 characters for each that is not
-    written yet; answers that must be asked for again are not among them."""
+    written yet; answers that must be requested again are not among them."""
     summary, calls = "x" * 200, []
     others = [summary] if len(of) > 1 else []
     for found, stated in of:

@@ -2,7 +2,7 @@
 
 The judge sees a description and what is known of a protein, never an activation. Here are what its
 predictions score, and the judge of `statistical` descriptions: a ridge regression on what they
-state. Beside every description stand its nulls, which take the same path: the statements of
+state. Every description is compared with its nulls, which take the same path: the statements of
 another feature, proteins' length without a description, their length and composition, the mean.
 """
 
@@ -42,7 +42,7 @@ JUDGED: dict[str, Any] = {
     "failed": pl.String,
 }
 """Columns of tables of judgements. judge: "ridge", or a language model; describer: whose
-description, "" where there is none; given: "description", "another description" (of another
+description, "" if absent; given: "description", "another description" (of another
 feature), "no description", "composition", "the mean"; sees: what the judge sees of a protein;
 failed: why there is no judgement, null where there is one. A correlation is null where the
 predictions are all equal or failed."""
@@ -52,7 +52,7 @@ class Agreement(NamedTuple):
     """Predicted against measured maxima of n proteins.
 
     A correlation and its interval are None where predicted or measured values are all equal: a
-    constant predicts nothing, whatever it is.
+    constant predicts nothing.
     """
 
     n: int
@@ -178,7 +178,7 @@ def judge_statistically(
     sees: Sees = "annotations",
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Predict the maxima of the evaluation examples by a ridge regression, beside the nulls.
+    """Predict the maxima of the evaluation examples by a ridge regression, with the nulls.
 
     The regression is fitted on the training examples, on the values of what the description
     states (`Statement.values`) and the logarithm of the protein's length, standardised;

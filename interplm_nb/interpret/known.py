@@ -115,7 +115,7 @@ class Known:
         return vocabulary, csr_array((np.ones(len(pairs), bool), tuple(pairs.T)), shape=shape)
 
     def _words_of(self, row: tuple[str | None, ...]) -> set[str]:
-        """The words of a protein's name: of `protein_name`, or of all text where there is none."""
+        """The words of a protein's name: of `protein_name`, or of all text if absent."""
         if "protein_name" in self._names:
             row = (row[self._names.index("protein_name")],)
         return {word for text in row for word in _WORD.findall((text or "").lower())}

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model as PydanticModel  # pyright: ignore[reportMissingImports]
 
 RETRIES = 4
-"""Times that a call is made again after a 429, a 5xx or a broken connection, with growing pauses;
+"""Times that a call is repeated after a 429, a 5xx or a broken connection, with growing pauses;
 a server's Retry-After is heeded."""
 TIMEOUT = 120.0
 """Seconds for one call."""

@@ -1,4 +1,4 @@
-"""Can a feature be told by its description? Detection, fuzzing and intruder scores.
+"""Can a feature be recognised by its description? Detection, fuzzing and intruder scores.
 
 All three ask about excerpts: the residues around a maximum of the evaluation half. Detection: does
 the feature fire here, or is this an excerpt of a silent protein? Fuzzing: does it fire on the
@@ -170,7 +170,7 @@ def recognised(
 ) -> dict[str, Any]:
     """A row of `RECOGNISED`: what was said against what is right; `failed`: why nothing was said.
 
-    ValueError where the two differ in number: an answer that is missing is no answer.
+    ValueError where the two differ in number: a missing answer is not counted.
     """
     row = {"feature": feature, "score": score, "chance": CHANCE[score]}
     if said is None or not right:

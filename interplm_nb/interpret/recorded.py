@@ -11,7 +11,7 @@ from interplm_nb.saving import read_json, write_json
 class Recorded(Model):
     """A model whose answers are kept in a folder, one JSON file a call, and taken from there.
 
-    A call that was recorded is never made again, so a run that was stopped goes on where it was.
+    A call that was recorded is never repeated, so a run that was stopped goes on where it was.
     Without a `model`, only records answer: a replay. Calls that failed are not kept. A record holds
     the conversation and the answer; no key is in either.
 

@@ -16,7 +16,7 @@ from interplm_nb.features.examples import proteins_of
 
 BINS = 10
 _EDGES = (np.arange(1, BINS + 1) / BINS).astype(np.float32)
-"""Upper edges, as float32: an activation of 0.3 is stored as float32 and lies in (0.2, 0.3]."""
+"""Upper edges, as float32: an activation of 0.3 is stored as float32 and is in (0.2, 0.3]."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def sample(
         The draw is a function of (seed, feature) alone.
     close : bool
         Take as silent proteins first those that share a cluster with a protein on which the
-        feature fires: close negatives, which are harder to tell apart. Their kind is "close".
+        feature fires: close negatives, which are harder to distinguish. Their kind is "close".
 
     Returns
     -------

@@ -14,7 +14,7 @@ tokenizers of today; an estimate before anything is spent, not a count."""
 AROUND = 16
 """Tokens around a message at most: marks of its role and its ends."""
 MAX_OUTPUT = 4096
-"""Tokens of one answer at most; a longer one is cut, and is no answer."""
+"""Tokens of one answer at most; a longer one is cut, and is not an answer."""
 
 
 class Price(NamedTuple):

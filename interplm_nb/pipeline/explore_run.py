@@ -68,7 +68,7 @@ def explored(folder: Path) -> Iterator[Path]:
     else:
         with scratch_folder() as scratch:
             log.warning(
-                "the run cannot be written to, so its notebook lies in %s and is removed when "
+                "the run cannot be written to, so its notebook is in %s and is removed when "
                 "JupyterLab ends; save what you change under another path",
                 scratch,
             )

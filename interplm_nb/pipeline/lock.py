@@ -43,7 +43,7 @@ def _opened(path: Path) -> int:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise PipelineError(
                 f"{path.parent} cannot be written to ({error.strerror}); it can be read, but "
-                "a stage or an evaluation needs a folder of your own: give one with --out, or "
+                "a stage or an evaluation needs your own folder: give one with --out, or "
                 "copy the run"
             ) from None
         raise
@@ -71,6 +71,6 @@ def _take(descriptor: int, path: Path) -> None:
         ) from None
     except OSError as error:
         raise PipelineError(
-            f"{path.parent} lies on a file system that cannot lock files ({error.strerror}); "
+            f"{path.parent} is on a file system that cannot lock files ({error.strerror}); "
             "give a folder on another one"
         ) from error

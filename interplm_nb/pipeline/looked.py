@@ -4,7 +4,7 @@
     looked/enrichment.parquet   which features these proteins have more than the background
     looked/names/               a run: scores, best pairs and map of the SAE in its own run
 
-It lies apart, so that the run's own scores stay those of its own proteins.
+It is separate, so that the run's own scores are only for its own proteins.
 """
 
 from pathlib import Path
@@ -34,7 +34,7 @@ class Looked(NamedTuple):
     """`concepts.enrich.ENRICHED`, the most enriched feature first; without a background feature,
     members and share alone, the most frequent first."""
     names: Run | None
-    """The scores that name the features, as a run of their own; None: nothing names them."""
+    """The scores that name the features, as their own run; None: nothing names them."""
 
 
 def looked(run: Run) -> Looked | None:
@@ -60,7 +60,7 @@ def names_folder(run: Run) -> Path:
 
 
 def write_looked(run: Run, about: dict[str, Any], enrichment: pl.DataFrame) -> None:
-    """Write what `looked` reads, but for the names."""
+    """Write what `looked` reads, except the names."""
     folder = run.folder / LOOKED
     write_parquet(enrichment, folder / "enrichment.parquet", {"type": "Enrichment", "version": 1})
     write_json({"type": "Looked", "version": 1, **about}, folder / "about.json")

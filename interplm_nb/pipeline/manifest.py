@@ -1,4 +1,4 @@
-"""One manifest per stage: what was asked for, what went in, what came out.
+"""One manifest per stage: what was requested, what went in, what came out.
 
 It is written last, and it decides what a later run may skip.
 """
@@ -161,7 +161,7 @@ def _outputs_hash(run: Run, stage: str, hashes: FileHashes) -> str:
         if f.name not in VOLATILE and f.parent != run.stage_folder(stage)
     ]
     if not files:
-        raise PipelineError(f"{run.folder} has nothing of stage {stage!r}; run it first")
+        raise PipelineError(f"{run.folder} has no results of stage {stage!r}; run it first")
     return json_hash({str(f.relative_to(run.folder)): hashes.of(f) for f in files})
 
 

@@ -59,7 +59,7 @@ SUITED = {
     "esm2_t48_15B_UR50D": Suited(32, 8192, 32, 6000, "bfloat16"),
 }
 """By name of the model. ESM-2 8M and 650M have the layers of the InterPLM paper; the others' layers
-lie at the same relative depth."""
+are at the same relative depth."""
 
 
 def suited(record: ModelRecord | None) -> Suited:

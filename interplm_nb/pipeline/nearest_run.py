@@ -66,7 +66,7 @@ def open_run(run: str, *needs: str) -> Opened:
     Searched are the working folder and then its parents, up to the repository (a folder with
     `.git`) or the home folder. In each, a run is the folder itself or a folder in its `runs/`. The
     first folder with a finished run is taken, and there the run whose scores were written last.
-    Where there is none, it is the run that ships with the package. Nothing is made or changed.
+    If there are none, it is the run that ships with the package. Nothing is made or changed.
 
     Parameters
     ----------
@@ -78,8 +78,8 @@ def open_run(run: str, *needs: str) -> Opened:
     Raises
     ------
     PipelineError
-        For a folder that is no run, and where neither a run nearby nor the one that ships has what
-        is needed.
+        For a folder that is not a run, and where neither a run nearby nor the one that ships has
+        what is needed.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def _finished(place: Path, needs: tuple[str, ...]) -> list[Path]:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether a folder is a run with scores of its own, in which no stage is at work or was cut
+    """Whether a folder is a run with its own scores, in which no stage is at work or was cut
     off."""
     try:
         read_json(folder / RECORD, "Run", 1)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def lessons() -> Path:
-    """The folder of the source notebooks: in the package when installed, beside it in a clone."""
+    """The folder of the source notebooks: in the package when installed, next to it in a clone."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "notebooks", package.parent / "notebooks"):
         if (folder / "01_proteins.ipynb").is_file():

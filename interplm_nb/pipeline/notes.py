@@ -1,4 +1,4 @@
-"""What people write of features: beside what describers say, never in its place."""
+"""What people write about features, next to what describers say, never in its place."""
 
 import os
 from collections.abc import Iterable
@@ -62,7 +62,7 @@ class NotesFile:
     """Every note that was written on the features of one source, in order.
 
     A write reads the file again under a lock and replaces it whole, so that two workbenches on one
-    run lose nothing of each other.
+    run lose none of each other's notes.
     """
 
     run: Path
@@ -86,7 +86,7 @@ class NotesFile:
             raise PipelineError(f"{self.path}: cannot be read ({said})") from error
         except (KeyError, TypeError, ValueError) as error:
             known = isinstance(error, DamagedFileError)
-            said = error.reason if known else f"it is no list of notes ({error})"
+            said = error.reason if known else f"it is not a list of notes ({error})"
             raise DamagedRunError(
                 f"{self.path}: damaged, {said}; no stage makes notes again: copy the file from a "
                 "backup, or move it out of the run to go on without it"
@@ -109,7 +109,7 @@ class NotesFile:
         if self.run.resolve() == SHIPPED:
             return (
                 "Notes are not saved in the run that comes with the package, because an update "
-                "would remove them; make a run of your own: interplm-nb run demo --out runs/demo"
+                "would remove them; make your own run: interplm-nb run demo --out runs/demo"
             )
         place = next(p for p in self.path.parents if p.exists())
         return "" if os.access(place, os.W_OK) else self._unwritable("no permission")

@@ -50,7 +50,7 @@ def run_from_parts(
         (first row, sparse array) of consecutive residues. Stored as float32.
     splits
         accession and split (train, validation, test), and if you have them cluster (u32) and
-        split_published. By default proteins take turns, each a cluster of its own. Homologs
+        split_published. By default proteins take turns, each its own cluster. Homologs
         may then share splits: pass splits from `readers.separation.separate` for figures that
         you cite.
     maxima
@@ -127,7 +127,7 @@ def _blocks(activations: Any) -> Iterator[tuple[int, sparse.csr_array]]:
 
 
 def _completed(splits: pl.DataFrame | None, proteins: Proteins) -> pl.DataFrame:
-    """Every protein a cluster of its own, and in `published` the same split, where not said."""
+    """Every protein its own cluster, and in `published` the same split, where not said."""
     if splits is None:
         turns = np.resize(("train", "validation", "test"), len(proteins))
         splits = pl.DataFrame({"accession": proteins.accessions, "split": turns})

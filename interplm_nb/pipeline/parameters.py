@@ -156,7 +156,7 @@ class ProteinsParameters(StageParameters):
         10,
         ge=1,
         le=COUNT,
-        description="Instances that a note or ligand needs to be a concept of its own.",
+        description="Instances that a note or ligand needs to be its own concept.",
     )
     max_residues: int = Field(
         1022,
@@ -430,7 +430,7 @@ class ActivationsParameters(StageParameters):
 
 
 class ConceptsParameters(StageParameters):
-    """Stage `concepts`: which features match which annotated concepts, beside the controls."""
+    """Stage `concepts`: which features match which annotated concepts, with the controls."""
 
     stage: ClassVar[str] = "concepts"
 

@@ -132,7 +132,7 @@ def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
             raise PipelineError(f"{path}: {unknown_name(key, [*STAGES, *_TOP_LEVEL], 'key')}")
         if not isinstance(value, dict):
             raise PipelineError(
-                f"{path}: {key} is a table, written [{key}] on a line of its own, not {value!r}"
+                f"{path}: {key} is a table, written [{key}] on its own line, not {value!r}"
             )
         placed = [name for name in PLACE if name in value]
         if placed:

@@ -519,7 +519,7 @@ class Run(RunFolder):
         author: str = "",
         source: str = "sae",
     ) -> None:
-        """Write a note, beside what describers say; without texts, take the feature's note back.
+        """Write a note, next to what describers say; without texts, take the feature's note back.
 
         PipelineError where `NotesFile.refuses` says why, or the file is damaged; ValueError for a
         text longer than `notes.MOST_LETTERS` and for a feature that the source lacks.

@@ -148,7 +148,7 @@ class RunFolder:
         return list(found.values())
 
     def _as_left(self, stage: str, path: Path) -> Path:
-        """The path of a file without a sum of its own. DamagedFileError if it is not as the stage
+        """The path of a file without its own sum. DamagedFileError if it is not as the stage
         left it; before the stage has ended nobody knows."""
         if self.manifest_path(stage).exists():
             name = path.relative_to(self.folder).as_posix()

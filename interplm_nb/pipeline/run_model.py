@@ -9,7 +9,7 @@ class RunModel(NamedTuple):
     """The model that a run was made with, as `run.json` keeps it."""
 
     asked: str
-    """What the profile or the person asked for, such as "auto"."""
+    """What the profile or the person requested, such as "auto"."""
     weights: str
     """What `plm.load` takes; the name of the file where embeddings came from arrays."""
     record: ModelRecord | None

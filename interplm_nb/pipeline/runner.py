@@ -1,4 +1,4 @@
-"""Runs a profile: each stage's notebook in turn, skipping what is unchanged, under one lock."""
+"""Runs a profile: one stage's notebook after another, skipping unchanged ones, under one lock."""
 
 import errno
 import shlex

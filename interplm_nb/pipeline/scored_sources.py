@@ -157,8 +157,8 @@ SOURCES = {
         ),
     )
 }
-"""By id, in the order of tables; figures draw in reverse, so that the SAE lies on top. Colours are
-Okabe and Ito's, and for the windows Tol's, which readers of every colour vision tell apart."""
+"""By id, in the order of tables; figures draw in reverse, so that the SAE is on top. Colours are
+Okabe and Ito's, and for the windows Tol's, which readers of every colour vision can distinguish."""
 
 SAES = tuple(s.id for s in SOURCES.values() if s.kind == "sae")
 """The trained SAE, the same recipe on the PLM with shuffled weights, and a random SAE."""

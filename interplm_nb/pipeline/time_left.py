@@ -9,7 +9,7 @@ from interplm_nb.progress import MINUTE
 
 
 class TimeLeft:
-    """The stages of a run, where it stands among them, and about how long the rest takes.
+    """The stages of a run, how far it is, and about how long the rest takes.
 
     Parameters
     ----------

@@ -45,8 +45,8 @@ class Checked:
 def verify(folder: Path | str) -> list[Checked]:
     """Check every file of a run's record, manifests and stages, in the order of the stages.
 
-    It reads all bytes, writes nothing and opens no network. PipelineError for a folder that is no
-    run, and, before any file is read, for a link that leads out of it.
+    It reads all bytes, writes nothing and opens no network. PipelineError for a folder that is
+    not a run, and, before any file is read, for a link that leads out of it.
 
     Examples
     --------
@@ -104,7 +104,7 @@ def _fault(path: Path, same: Callable[[Path], bool]) -> str | None:
     except FileNotFoundError:
         return "missing"
     except DamagedFileError as error:
-        return "changed" if error.path == path else None  # the file beside it has its own line
+        return "changed" if error.path == path else None  # the file next to it has its own line
     except OSError:
         return "unreadable"
 
@@ -117,7 +117,7 @@ def _compared(path: Path) -> bool:
     except DamagedFileError:
         raise
     except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
-        raise DamagedFileError(path, "the record beside it does not describe it") from error
+        raise DamagedFileError(path, "the record next to it does not describe it") from error
 
 
 def _compared_by_record(path: Path) -> bool:
@@ -139,7 +139,7 @@ def _compared_by_record(path: Path) -> bool:
 
 
 _HASHED = {"sae.safetensors": "config.json", "projection.safetensors": "projection.json"}
-"""Weights, and the record beside them that holds their hash."""
+"""Weights, and the record next to them that holds their hash."""
 
 
 def remedy(run: Run, faulty: list[Checked]) -> str:

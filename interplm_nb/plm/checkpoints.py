@@ -110,14 +110,14 @@ def read(name_or_path: str | Path, name: str | None = None) -> Checkpoint:
 
 
 def _read_file(path: Path) -> Checkpoint:
-    """Read a .pt or .safetensors file as what it is, whatever its name says."""
+    """Read a .pt or .safetensors file as what it is, despite its name."""
     kind = weight_kinds.kind_of(path) if path.is_file() else None
     pickled = path.suffix == ".pt" if kind is None else kind == "pickled"
     return read_pt(path) if pickled else read_safetensors(path)
 
 
 def _beside(path: Path) -> Mapping[str, Any]:
-    """The settings in config.json beside a file; empty where there is none."""
+    """The settings in config.json next to a file; empty if absent."""
     config = path.with_name("config.json")
     return weight_files.read_settings(config) if config.is_file() else {}
 
@@ -131,7 +131,7 @@ def read_pt(path: Path) -> Checkpoint:
     """Read fair-esm's format: {"cfg": {"model": Namespace}, "model": parameters}; older: "args".
 
     Only tensors, plain containers and `argparse.Namespace` are unpickled. The contact head is in a
-    file beside it, `<name>-contact-regression.pt`, and may be absent.
+    file next to it, `<name>-contact-regression.pt`, and may be absent.
     """
     data = weight_files.read_pickled(
         path, "a complete file in fair-esm's .pt format", [argparse.Namespace]
@@ -162,7 +162,7 @@ def read_safetensors(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no such file; wanted weights as safetensors, with config.json beside them"
+            f"{path}: no such file; wanted weights as safetensors, with config.json next to them"
         )
     weights, metadata = weight_files.read_safetensors(path)
     settings = _beside(path) or _of_metadata(metadata.get("architecture", "{}"), path)

@@ -9,7 +9,7 @@ pair's score is the Frobenius norm over its 20 x 20 values, less the average pro
 S[i, .] S[., j] / S[., .], sums over rows and columns with an empty diagonal.
 
 20 runs of the model per residue, and 400 L^2 values: 400 MB for 500 residues. They are centred and
-summed in blocks, and above `IN_MEMORY` bytes they lie in a temporary file.
+summed in blocks, and above `IN_MEMORY` bytes they are in a temporary file.
 
 Where the model has a head for it, `attention_scores` reads contacts from its attention, in one run
 (`contact_head`).
@@ -28,7 +28,7 @@ from interplm_nb.scratch import scratch_folder
 
 AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 IN_MEMORY = 2**30
-"""Bytes of a Jacobian above which it lies in a temporary file."""
+"""Bytes of a Jacobian above which it is in a temporary file."""
 _TILE = 64
 """Residues on a side of the pairs that are summed at once."""
 
@@ -127,8 +127,8 @@ def check_contacts(plm: PLM | ModelRecord) -> None:
     if plm.objective == "next residue":
         raise ValueError(
             f"{plm.name} predicts the next residue from those before it: a substitution moves only "
-            "later predictions, so that half of the Jacobian is 0 whatever the fold; take a model "
-            "that predicts masked residues, such as esm2_t6_8M_UR50D"
+            "later predictions, so that half of the Jacobian is 0 regardless of the fold; take a "
+            "model that predicts masked residues, such as esm2_t6_8M_UR50D"
         )
     if plm.objective is None or not plm.has_logits:
         raise ValueError(

@@ -42,7 +42,7 @@ def choose_device(device: str | torch.device) -> torch.device:
     if found.type == "cuda" and (found.index or 0) >= n:
         raise ValueError(f"device='{found}', but torch finds {n} GPUs, numbered from cuda:0")
     if found.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError("device='mps', but this is no Mac with a GPU that torch can use")
+        raise ValueError("device='mps', but this is not a Mac with a GPU that torch can use")
     if found.type == "cuda" and found.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
     if found.type == "cpu" and torch.get_num_threads() > usable_cores():

@@ -31,7 +31,7 @@ def load(
     """Load ESM-2 by name or from files.
 
     No checksum of the official files is published: a download is checked against the size that the
-    server states; its sha256 is stored beside it and checked at every later load.
+    server states; its sha256 is stored next to it and checked at every later load.
 
     Parameters
     ----------

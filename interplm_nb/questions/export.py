@@ -62,7 +62,7 @@ def best_pairs(run: Run, source: str, convention: str) -> pl.DataFrame:
     if pairs.height:
         return pairs
     comparison = run.table("concepts", "comparison").filter(pl.col("convention") == convention)
-    # Probes are fitted on the scored concepts: without any they have no row of their own.
+    # Probes are fitted on the scored concepts: without any they have no row.
     probe = scored_source(source).kind == "probe"
     scored_as = "sae" if probe and convention == "strict" else source
     row = next(

@@ -39,7 +39,7 @@ class Family:
     residue in an alignment column (from 1); gaps and inserts are not counted. Empty if the members
     are not aligned.
 
-    Members are related, not independent samples, so q orders features and is no error rate
+    Members are related, not independent samples, so q orders features and is not an error rate
     (`concepts.enrich.enriched`).
     """
 

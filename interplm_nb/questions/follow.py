@@ -29,11 +29,11 @@ class Followed:
 
 
 def follow_runs(*runs: Run) -> Followed:
-    """What becomes of the features of each run's trained SAE in the next run.
+    """What happens to the features of each run's trained SAE in the next run.
 
     Runs may differ in layer, model and seed, for only activations are compared
     (`features.fates.across_layers`), on up to `RESIDUES` residues of the proteins that all runs
-    have, drawn by a seed. Beside them stand the next run's random SAE and a shift as nulls.
+    have, drawn by a seed. The nulls are the next run's random SAE and a shift.
 
     Parameters
     ----------

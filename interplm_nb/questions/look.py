@@ -1,4 +1,4 @@
-"""Proteins of one's own through an SAE that exists, into a run that the workbench opens.
+"""Your own proteins through an existing SAE, into a run that the workbench opens.
 
 Nothing is trained and nothing is scored: names, scores and controls are those of the SAE's own run,
 kept apart from these proteins (`pipeline.looked`).
@@ -69,7 +69,7 @@ def look(
     offline: bool = False,
     strict: bool = False,
 ) -> Run:
-    """Look at proteins of your own through an SAE that exists.
+    """Look at your own proteins through an existing SAE.
 
     Names, F1 scores, controls and map are those that the SAE has in its own run, and activations
     are shares of the maxima there; nothing is scored on these proteins. `pipeline.looked.looked`
@@ -286,7 +286,7 @@ def _enrichment(
 
 
 def _copy_names(home: Run, source: str, folder: Path) -> None:
-    """What a run says of a source's features, as source `sae` of a run of its own."""
+    """What a run says of a source's features, as source `sae` of its own run."""
     if not home.of_source(source, "scores").is_file():
         return
     names = Run.create(folder, home.profile)
@@ -359,5 +359,5 @@ def _enriched_words(home: str | None, proteins: Proteins, background: Proteins |
         f"maximum than of the background (n = {len(background):,}: the other proteins whose "
         f"activations run {home} stores). One-sided Fisher's exact test with proteins as the unit, "
         "q after Benjamini and Hochberg; relatives are not independent, so among them q orders "
-        f"features and is no error rate.{longer}"
+        f"features and is not an error rate.{longer}"
     )

@@ -40,7 +40,7 @@ def sparse_of(run: Run, source: str) -> FeatureActivations:
 
     PipelineError for a source that the run lacks, or a dense one, which is active on every residue.
     """
-    run.source(source)  # refuses a name that is no source
+    run.source(source)  # refuses a name that is not a source
     values = run.scored(source, "strict")
     if not isinstance(values, FeatureActivations):
         raise PipelineError(

@@ -36,7 +36,7 @@ def own_proteins(
     strict
         Stop at the first record that cannot be used instead of skipping and reporting it.
     service
-        Where accessions are asked for; default: UniProt, through the cache of `interplm-nb data
+        Where accessions are requested; default: UniProt, through the cache of `interplm-nb data
         fetch`.
 
     Raises

@@ -49,7 +49,7 @@ def probes(
 ) -> Probed:
     """Sparse probes of each concept; each residue is an example.
 
-    They stand beside a probe of the dense embedding, constant answers, and sparse probes of
+    They are compared with a probe of the dense embedding, constant answers, and sparse probes of
     `controls`. Takes about 2 s per concept with 20,000 residues per split.
 
     Parameters

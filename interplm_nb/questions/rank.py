@@ -1,4 +1,4 @@
-"""A run's features ranked against one's own labels of proteins, beside the run's controls."""
+"""A run's features ranked against your own labels of proteins, with the run's controls."""
 
 from collections.abc import Collection, Mapping
 from pathlib import Path

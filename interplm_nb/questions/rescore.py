@@ -3,7 +3,7 @@
     rescored/<label>/about.json       the plan (SAE, PLM, layer, hashes) and what of it is done
     rescored/<label>/maxima.parquet   feature, maximum_train, maximum_all
     rescored/<label>/{scores,active,concepts}.parquet      counts, as in `sources/<id>/`
-    sources/<label>/                  all of it beside the run's own sources, if kept
+    sources/<label>/                  all of it next to the run's own sources, if kept
 
 A published SAE was mostly trained on sequences that include the run's test proteins, though never
 on their annotations.
@@ -127,7 +127,7 @@ def rescore(
     """Score SAEs (name -> SAE) on the run's proteins in both conventions; columns of `RESCORED`.
 
     The run's own sources are in the same table. Features are scaled by their maxima on train
-    (`published`: on all proteins), whatever unit the SAE has. A layer that the run does not store
+    (`published`: on all proteins), also for other units. A layer that the run does not store
     is embedded, and removed afterwards. Counts are kept under `rescored/`: a second call, or one
     after a kill, does only what is left. With `keep` each SAE becomes a source of the run too
     (`kept_as`), with its weights and activations: `Workbench(run, source)` and `look` take it.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SCORED: dict[str, Any] = RESCORED | {"why_not": pl.String}
 """Columns of `rescore_published`: an SAE that was not scored has a row with its reason in why_not,
-and nulls but for its name, layer and `of`."""
+and nulls except its name, layer and `of`."""
 
 
 def rescore_published(

@@ -1,4 +1,4 @@
-"""The table of rescored SAEs beside the sources that the run itself has scored."""
+"""The table of rescored SAEs next to the sources that the run itself has scored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ of: "rescored", or "run" for the run's own sources. l0: active features per resi
 proteins; silent: features that are active on no residue of train. mean_f1_per_domain: on test, with
 its 95 % interval over test clusters, for one seed (`strict`). features_found, concepts_found: with
 F1 above 0.5 on both splits and support on test (`concepts.support`); concepts_found_by_f1_alone:
-whatever their support. seconds: of encoding and counting; null for the run's own sources. layer,
+regardless of support. seconds: of encoding and counting; null for the run's own sources. layer,
 n_features: null for a source of the run whose folder is gone.
 """
 

@@ -1,4 +1,4 @@
-"""A run's features in space: the spatial test, and F1 on labels that structures give, beside the
+"""A run's features in space: the spatial test, and F1 on labels that structures give, next to the
 run's controls."""
 
 from collections.abc import Callable, Collection, Mapping

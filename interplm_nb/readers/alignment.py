@@ -165,7 +165,7 @@ def _letters(row: str) -> str:
 def _members(rows: list[Row], report: ReadReport) -> list[Row]:
     for name, _ in rows:
         if _NO_MEMBER.match(name):
-            report.note("row of HH-suite that is no member", name)
+            report.note("row of HH-suite that is not a member", name)
     return [row for row in rows if not _NO_MEMBER.match(row[0])]
 
 

@@ -1,4 +1,4 @@
-"""Formats of alignments: told by the first line, and what those written in blocks share."""
+"""Formats of alignments: recognised by the first line, and what those written in blocks share."""
 
 import re
 from collections import Counter

@@ -23,7 +23,7 @@ from interplm_nb.readers.report import InputError
 WANTED = "one [residues, width] array per accession in an .npz, .safetensors, .h5 or .hdf5 file"
 _TYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 _MOST_INFLATED = 1032
-"""Bytes that one byte of zip's compression (deflate) stands for at most."""
+"""Bytes that one byte of zip's compression (deflate) expands to at most."""
 _DAMAGE = (
     OSError,
     ValueError,

@@ -17,7 +17,7 @@ def clustal_rows(lines: Iterable[str], path: Path | str) -> list[Row]:
     Raises
     ------
     InputError
-        For a line that is no row: a name, the aligned residues, and perhaps their count.
+        For a line that is not a row: a name, the aligned residues, and perhaps their count.
 
     Examples
     --------

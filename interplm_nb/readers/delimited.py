@@ -92,7 +92,7 @@ def split_line(line: str, separator: str) -> list[str] | None:
     """The cells of a line without its end; None where a quoted cell is not closed.
 
     A cell that begins with a quotation mark but is not quoted, such as `"a" or "b"` between tabs,
-    is text as it stands.
+    is text as it is.
 
     Examples
     --------

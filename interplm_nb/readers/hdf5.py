@@ -1,4 +1,4 @@
-"""HDF5 files of arrays, read by a process of its own.
+"""HDF5 files of arrays, read by a separate process.
 
 On some damaged files libhdf5 searches its own tables without end, or ends the process that it is
 in. So another one reads (`hdf5_process`), and must show signs of progress.
@@ -38,7 +38,7 @@ class Hdf5Process:
 
     def __init__(self, path: Path, files: ExitStack) -> None:
         self._path = path
-        # -P: a file beside the script, or in the working folder, shadows no module.
+        # -P: a file next to the script, or in the working folder, shadows no module.
         command = [sys.executable, "-P", hdf5_process.__file__, str(path)]
         self._process = files.enter_context(
             background(
@@ -58,7 +58,7 @@ class Hdf5Process:
         self._expect_start()
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """What stands at the top of the file, as `hdf5_process.record` says; once, and first."""
+        """The top of the file, as `hdf5_process.record` gives it; once, and first."""
         for length in self._lengths(LISTED):
             content = bytearray(length)
             self._fill(memoryview(content))

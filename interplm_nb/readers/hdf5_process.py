@@ -1,6 +1,6 @@
 """Reads an HDF5 file, run as a script by `hdf5`: `python hdf5_process.py FILE`.
 
-It lists what stands at the top of the file, then answers each line of its input, a dataset's key
+It lists the top of the file, then answers each line of its input, a dataset's key
 as JSON, with the values. Every message is a kind, a length and as many bytes.
 """
 
@@ -23,7 +23,7 @@ _DAMAGE = (OSError, ValueError, LookupError, RuntimeError, MemoryError, TypeErro
 
 
 def record(file: Any, key: str) -> dict[str, Any]:
-    """What stands under a key; a dataset's name, shape and type."""
+    """What is under a key; a dataset's name, shape and type."""
     import h5py
 
     # A link could lead to another file, and so could a dataset whose values are kept elsewhere.

@@ -158,7 +158,7 @@ def cluster(
 
 
 def alone(proteins: Proteins) -> pl.DataFrame:
-    """Every protein a cluster of its own, as in `Clusters.table`: used without MMseqs2."""
+    """Every protein its own cluster, as in `Clusters.table`: used without MMseqs2."""
     return numbered(np.arange(len(proteins)), proteins)
 
 

@@ -214,7 +214,7 @@ def from_label_strings(
     proteins
         The proteins that the labels are on.
     names
-        The concept of each letter; other letters are no concept. Each run of a letter is one
+        The concept of each letter; other letters are not concepts. Each run of a letter is one
         instance.
     category, level
         Of all concepts. "residue" counts recall by residues, "instance" by instances.
@@ -300,8 +300,8 @@ def _gff3_labels(
 
 
 def _ends(start: int, end: int) -> list[tuple[int, int]]:
-    """The two ends of a bond, or its only one, to another chain; a span that is no bond stays as it
-    is."""
+    """The two ends of a bond, or its only one, to another chain; a span that is not a bond stays as
+    it is."""
     return [(start, start), (end, end)] if start < end else [(start, end)]
 
 

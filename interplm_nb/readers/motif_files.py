@@ -1,4 +1,4 @@
-"""Motifs of one's own: PROSITE patterns, or matrices in MEME's text format."""
+"""Your own motifs: PROSITE patterns, or matrices in MEME's text format."""
 
 import re
 from collections.abc import Iterator
@@ -95,8 +95,8 @@ def pattern_regex(pattern: str) -> re.Pattern[str]:
         found = _ELEMENT.fullmatch(element)
         if found is None:
             raise ValueError(
-                f"element {place}, {element!r}, of the pattern {pattern!r} is none of PROSITE's: a "
-                "letter, x, [letters] or {letters}, with (n) or (n,m) behind it"
+                f"element {place}, {element!r}, of the pattern {pattern!r} is not a PROSITE "
+                "element: a letter, x, [letters] or {letters}, with (n) or (n,m) behind it"
             )
         least = int(found["least"] or 1)
         most = int(found["most"] or least)
@@ -195,7 +195,7 @@ def _row(numbered: tuple[int, str], name: str, path: Path | str) -> np.ndarray:
         values = np.empty(0)
     if values.shape != (20,) or not (values >= 0).all() or abs(values.sum() - 1) > 0.02:
         raise InputError(
-            f"{path}: {name} (line {number}): {line.strip()[:40]!r} is no row of a matrix; wanted "
-            "20 frequencies that add up to 1"
+            f"{path}: {name} (line {number}): {line.strip()[:40]!r} is not a row of a matrix; "
+            "wanted 20 frequencies that add up to 1"
         )
     return values / values.sum()

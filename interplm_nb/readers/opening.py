@@ -1,6 +1,6 @@
 """Open plain, gzip and zstd files alike; what cannot be read raises `InputError`.
 
-A few megabytes can stand for gigabytes, so memory is bounded: a line by `LONGEST_RECORD`, as is a
+A few megabytes can expand to gigabytes, so memory is bounded: a line by `LONGEST_RECORD`, as is a
 record of many lines by its reader, a file that is read whole by `LARGEST_TEXT`, and what a binary
 file declares by `MOST_ROWS` and `LARGEST_ARRAY`.
 """
@@ -32,7 +32,7 @@ SAVE_AS_TEXT = (
     "that file"
 )
 _CHUNK = 1 << 17
-# One byte of zstd can stand for 32 KiB: this much is at most 64 MiB.
+# One byte of zstd can expand to 32 KiB: this much is at most 64 MiB.
 _ZSTD_CHUNK = 1 << 11
 
 LONGEST_RECORD = 32 << 20

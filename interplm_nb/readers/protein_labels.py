@@ -236,7 +236,7 @@ def _valid(
 
 
 def _number(text: str) -> float:
-    """NaN where the text is no finite number."""
+    """NaN where the text is not a finite number."""
     if "_" in text:  # Python's own way to write thousands
         return math.nan
     try:

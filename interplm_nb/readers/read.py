@@ -44,7 +44,7 @@ def read(
         Stop at the first invalid record instead of skipping and reporting it.
     format
         "fasta", "tsv", "text" (a UniProt flat file) or "xml"; "auto" recognises it from the
-        content, whatever the file's name.
+        content, regardless of the file's name.
     **filters
         Filters and options: see `entries.Filters`.
 

@@ -52,7 +52,7 @@ class ReadReport:
     def reject(
         self, reason: str, record: str, detail: str, wanted: str, line: int | None = None
     ) -> None:
-        """Note an invalid record, or raise `InputError` if strict; `wanted` says how to mend it."""
+        """Note an invalid record, or raise `InputError` if strict; `wanted` says how to fix it."""
         place = f" (line {line})" if line is not None else ""
         if self.strict:
             raise InputError(

@@ -1,6 +1,6 @@
 """Align a chain of a structure to a protein's sequence, knowing where the chain is broken.
 
-An alignment by letters alone cannot tell on which side of a gap a residue stands, nor which copy
+An alignment by letters alone cannot tell on which side of a gap a residue is, or which copy
 of a repeat it belongs to. The chain itself tells more: residues that are bonded are neighbours in
 the sequence, and numbers say how many are missing between those that are not.
 """
@@ -63,7 +63,7 @@ def elsewhere(chain: Chain, sequence: str) -> np.ndarray:
     ahead, behind = _scores(chain, sequence), _scores(backwards, sequence[::-1])[::-1, ::-1]
     best = _best(ahead)
     cells = _Cells(chain, sequence)
-    # column 0 of `ahead` stands before the first letter, that of `behind` after the last
+    # column 0 of `ahead` is before the first letter, column 0 of `behind` after the last
     return np.array(
         [
             np.count_nonzero(ahead[i, 1:] + behind[i, :-1] - cells.row(i)[1:] == best) > 1

@@ -1,4 +1,4 @@
-"""Where residues stand: one place per row of the residue axis, from structures mapped to it."""
+"""Where residues are: one place per row of the residue axis, from structures mapped to it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Placed(NamedTuple):
     alpha: np.ndarray
     """float64 [n, 3]: alpha carbons, angstrom."""
     beta: np.ndarray
-    """float64 [n, 3]: beta carbons; the alpha carbon where there is none, as of glycine."""
+    """float64 [n, 3]: beta carbons; the alpha carbon if absent, as of glycine."""
 
 
 @dataclass(frozen=True, eq=False)

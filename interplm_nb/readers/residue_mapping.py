@@ -34,7 +34,7 @@ class Mapped:
     """Residue number in the file -> position, of aligned residues of the same amino acid."""
     n_aligned: int
     ambiguous: Callable[[], tuple[str, ...]]
-    """Mapped residues that could stand elsewhere as well; computed when asked."""
+    """Mapped residues that could be elsewhere as well; computed when asked."""
 
 
 def map_residues(
@@ -42,7 +42,7 @@ def map_residues(
 ) -> Mapped:
     """Map the amino acids of one chain to positions of a protein's sequence.
 
-    A residue that stands for several letters, as a chromophore does, is mapped to the first. Amino
+    A residue that represents several letters, as a chromophore does, is mapped to the first. Amino
     acids that are bonded to none, such as a ligand, are not mapped; nor are those that the file's
     cross-reference to `accession` leaves out, such as a tag.
 
@@ -208,7 +208,7 @@ def _in_construct(
     """The place of each residue's first letter in the construct's letters, from 0.
 
     None where the file names no construct, or one that is not this chain's: the residues differ, or
-    may stand at several places of it.
+    may be at several places of it.
     """
     if not construct:
         return None

@@ -144,7 +144,7 @@ def _relative_surface(acids: Any) -> np.ndarray:
 
 
 def _beta(structure: Structure, alpha: np.ndarray) -> np.ndarray:
-    """float64 [n, 3]: beta carbons, alpha carbons where there is none."""
+    """float64 [n, 3]: beta carbons, alpha carbons if absent."""
     atoms: Any = structure.atoms
     found = {p: atoms.coord[i] for p, i in zip(structure.atom_positions[alpha], alpha, strict=True)}
     beta = np.flatnonzero((atoms.atom_name == "CB") & (structure.atom_positions > 0))

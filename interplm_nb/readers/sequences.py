@@ -23,7 +23,7 @@ _FAULTS = (
     ),
     ("digit in the sequence", re.compile(r"\d"), "remove numbers from the sequence lines"),
     ("blank in the sequence", re.compile(r"\s"), "remove the blanks"),
-    ("letter that is no residue", re.compile(rf"[^{LETTERS}]"), f"residues are {LETTERS}"),
+    ("letter that is not a residue", re.compile(rf"[^{LETTERS}]"), f"residues are {LETTERS}"),
 )
 
 
@@ -32,7 +32,7 @@ def are_nucleotides(sequence: str) -> bool:
 
     They are from 30 letters on, with A, C, G, and T or U among them, if at least 95 % are of
     `NUCLEOTIDES` (the rest may be codes such as R and Y). In proteins that share stays below 80 %,
-    but for repeats of one or two residues, which lack one of the four.
+    except repeats of one or two residues, which lack one of the four.
 
     Examples
     --------

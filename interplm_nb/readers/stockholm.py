@@ -13,7 +13,7 @@ def stockholm_rows(lines: Iterable[str], path: Path | str) -> tuple[list[Row], s
     Raises
     ------
     InputError
-        For a line that is no row, an alignment without its end ('//'), or a second alignment.
+        For a line that is not a row, an alignment without its end ('//'), or a second alignment.
 
     Examples
     --------

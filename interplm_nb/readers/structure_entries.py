@@ -120,7 +120,7 @@ def read_entry(path: Path) -> Entry:
         raise InputError(f"{path}: cannot be read as a structure: it has no atoms but water")
     if np.abs(entry.atoms.coord).max() > FARTHEST:
         raise InputError(
-            f"{path}: atoms stand beyond {FARTHEST:,} angstrom, more than a PDB file can hold; "
+            f"{path}: atoms are beyond {FARTHEST:,} angstrom, more than a PDB file can hold; "
             "move the structure to the origin, or cut the part you need"
         )
     return entry
@@ -175,7 +175,7 @@ def _score(atoms: Any, predicted: bool) -> None:
 
 
 def _columns(lines: list[str], path: Path, predicted: bool) -> Iterator[str]:
-    """The lines as the format has them: what follows the coordinates is not needed, but for the
+    """The lines as the format has them: what follows the coordinates is not needed, except the
     B-factors of a prediction.
 
     Other programs leave occupancy and B-factor out or write there what they like, and let numbers
@@ -309,7 +309,7 @@ def _complete(sites: Any) -> None:
 
 
 def _whole(texts: np.ndarray) -> np.ndarray:
-    """int64: a column of numbers as text; 0 where there is none."""
+    """int64: a column of numbers as text; 0 if absent."""
     return np.array([int(t) if t.isdecimal() else 0 for t in texts.tolist()], dtype=np.int64)
 
 
@@ -395,7 +395,7 @@ def _spans(atoms: Any, wanted: np.ndarray) -> Iterator[tuple[int, int]]:
 
 
 def _refuse_shared_numbers(atoms: Any, polymer: np.ndarray, starts: np.ndarray) -> None:
-    """ValueError where a number does not tell neighbours apart: all would be coloured as one."""
+    """ValueError where a number does not distinguish neighbours: all would be coloured as one."""
     carbons = np.flatnonzero(polymer & (atoms.atom_name == "CA"))
     residues = np.searchsorted(starts, carbons, "right")
     steps = np.diff(atoms.coord[carbons].astype(np.float64), axis=0)
@@ -404,7 +404,7 @@ def _refuse_shared_numbers(atoms: Any, polymer: np.ndarray, starts: np.ndarray) 
     if len(shared):
         first = carbons[shared[0]]
         raise ValueError(
-            f"residues of chain {atoms.chain_id[first]!s} that stand at different places have one "
+            f"residues of chain {atoms.chain_id[first]!s} at different places have one "
             f"number, {atoms.res_id[first]}: renumber them"
         )
 

@@ -1,4 +1,4 @@
-"""Structures of many proteins: those at hand, a folder, or a table of files."""
+"""Structures of many proteins: those available, a folder, or a table of files."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -29,7 +29,7 @@ def structures_in(path: Path | None, proteins: Proteins) -> "dict[str, Callable[
         A folder of files that are named by accession (`StructureFiles.own`), or a table (TSV, CSV
         or Parquet) with the columns `accession` and `file`, a path from the table's folder, and if
         the chain matters `chain`. Of several rows of a protein the first is used.
-        None: those at hand (`structures_at_hand`).
+        None: those available (`structures_at_hand`).
     proteins
         The proteins; files of others are ignored.
 
@@ -61,7 +61,7 @@ def structures_in(path: Path | None, proteins: Proteins) -> "dict[str, Callable[
         if not file.is_relative_to(folder):
             raise InputError(
                 f"{path}: line {line} names {row['file'][:80]!r}, which is outside the table's "
-                "folder; put the structures beside the table, or below it"
+                "folder; put the structures next to the table, or below it"
             )
         if accession in proteins and accession not in found:
             sequence, chain = proteins.sequence(accession), row.get("chain") or None

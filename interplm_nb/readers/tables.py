@@ -85,7 +85,7 @@ def _bounded(file: pq.ParquetFile, path: Path) -> pa.Table:
     if rows > opening.MOST_ROWS or declared > opening.LARGEST_TEXT:
         raise InputError(f"{path}: it declares {rows:,} rows and {declared:,} bytes, {_TOO_MUCH}")
     batches, taken = [], 0
-    # One value of the file may stand in many rows.
+    # One value of the file may be in many rows.
     for batch in file.iter_batches(_ROWS_AT_ONCE, use_threads=False):
         taken += batch.nbytes
         if taken > opening.LARGEST_TEXT:

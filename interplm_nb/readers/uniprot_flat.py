@@ -63,7 +63,7 @@ class _Draft:
     sequence: list[str] = field(default_factory=list)
 
     def joined(self, code: str) -> str:
-        """The lines of one code as one line; "" where there are none."""
+        """The lines of one code as one line; "" if absent."""
         return " ".join(line.strip() for line in self.lines.get(code, ()))
 
 

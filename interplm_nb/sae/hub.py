@@ -40,7 +40,7 @@ class Fetched(NamedTuple):
     """Files of one commit."""
 
     paths: list[Path]
-    """Local paths, in the order asked for; arranged as in the repository."""
+    """Local paths, in the order requested; arranged as in the repository."""
     revision: str
     """The commit, 40 hexadecimal digits."""
 
@@ -221,7 +221,7 @@ def _with_entry(given: Given, entry: Published) -> Given:
 
 
 def _wanted(repository: str, names: Sequence[str], file: str | None) -> list[str]:
-    """The file, and the JSON beside it."""
+    """The file, and the JSON next to it."""
     weights = weights_among(names)
     if file is None and len(weights) != 1:
         held = (

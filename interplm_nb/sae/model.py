@@ -1,5 +1,5 @@
 """The sparse autoencoder: weights, one `encode`, one `decode`. It knows its PLM and layer (`about`)
-and nothing of proteins."""
+and nothing about proteins."""
 
 import hashlib
 from typing import NamedTuple, Self
@@ -130,7 +130,7 @@ class SAE(nn.Module):
         """Activations [..., d_sae] of x [..., d_in]; with `features` (int64 [n]), only these
         columns [..., n].
 
-        TopK chooses the k largest among all features, whichever columns are asked for.
+        TopK chooses the k largest among all features, whichever columns are requested.
         """
         return self.architecture.encode(self, self.normed(x).x, features)
 

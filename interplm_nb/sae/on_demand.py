@@ -1,4 +1,4 @@
-"""Feature activations that are encoded when they are asked for and not stored, for callers that
+"""Feature activations that are encoded when they are requested and not stored, for callers that
 read each residue once."""
 
 from collections.abc import Iterator

@@ -17,14 +17,14 @@ class Published:
     weights: str
     """The file of a layer, with {layer} in it."""
     config: str | None = None
-    """The JSON beside it, if it has one."""
+    """The JSON next to it, if it has one."""
     k: Mapping[int, int] = field(default_factory=dict)
     """k by layer, where the file does not say it but its authors do elsewhere."""
     revision: str | None = None
     """A commit known to hold these files; where None, the newest is resolved and reported."""
 
     def files(self, layer: int, weights: str | None = None) -> list[str]:
-        """The weights of a layer (or the file `weights`), and the JSON beside them."""
+        """The weights of a layer (or the file `weights`), and the JSON next to them."""
         if layer not in self.layers and weights is None:
             raise ValueError(
                 f"{self.repository} has the layers {', '.join(map(str, self.layers))}, not "

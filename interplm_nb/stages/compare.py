@@ -49,7 +49,7 @@ class CompareStage:
     each layer marked `chosen`. `stability`: label, other, and the figures of
     `sae.evaluation.stability`: one row per ordered pair of SAEs that differ only in their seed.
     `metrics`: label, step and what training measured there. `layers`: a row per layer, of its
-    chosen SAE (`stages.layers.LAYERS`). `fates`, `steps`: what becomes of the features of each
+    chosen SAE (`stages.layers.LAYERS`). `fates`, `steps`: what happens to the features of each
     layer's chosen SAE in the next layer (`features.fates`); empty for one layer.
     """
 
@@ -102,7 +102,7 @@ def compare(run: Run, params: CompareParameters, log: Log | None = None) -> Comp
 
 
 def _layers(params: CompareParameters, plm: "PLM", stored: list[int]) -> list[int]:
-    """The layers that are asked for, or else the stored ones."""
+    """The layers that are requested, or else the stored ones."""
     from interplm_nb.plm.record import check_layer
 
     layers = sorted(set(params.layers)) or stored
@@ -242,7 +242,7 @@ def _result(
 
 
 def _followed(run: Run, plm: "PLM", comparison: pl.DataFrame) -> "Across":
-    """What becomes of the features of each layer's chosen SAE in the next layer."""
+    """What happens to the features of each layer's chosen SAE in the next layer."""
     from interplm_nb.sae import checkpoint
 
     stored = run.layers()

@@ -51,7 +51,7 @@ def with_statistics(
 
 
 def _testable(clusters: pl.DataFrame, params: ConceptsParameters) -> bool:
-    """Whether a test against chance is asked for and possible."""
+    """Whether a test against chance is requested and possible."""
     possible = exchangeable(clusters["cluster"].to_numpy())
     if params.null_draws and not possible:
         _log.warning(

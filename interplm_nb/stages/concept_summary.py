@@ -112,7 +112,9 @@ def verdict(differences: pl.DataFrame, seeds: int) -> str:
     said = [f"{whose} is {_compared(controls)}"] if controls else []
     if references:
         it = "it" if controls else whose
-        said.append(f"beside references trained with the labels, {it} is {_compared(references)}")
+        said.append(
+            f"compared with references trained with the labels, {it} is {_compared(references)}"
+        )
     if not said:
         return ""
     sentence = "; ".join(said)

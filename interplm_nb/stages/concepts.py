@@ -1,4 +1,4 @@
-"""Stage `concepts`: which features match which annotated concepts, beside the controls, in both
+"""Stage `concepts`: which features match which annotated concepts, with the controls, in both
 conventions."""
 
 import logging

@@ -137,7 +137,7 @@ def expected(
 ) -> dict[str, float]:
     """Seconds by stage, after the first, from this CPU's speed; empty where a GPU does the work,
     whose speed is not measured."""
-    # In a process of its own: torch would stay in the runner's memory.
+    # In its own process: torch would stay in the runner's memory.
     command = (sys.executable, "-P", "-c", _RATE, stages["embed"].device)
     measured = subprocess.run(command, capture_output=True, text=True, check=False)
     if measured.returncode or not (rate := float(measured.stdout)):
@@ -205,7 +205,7 @@ def _few(
     annotations: Annotations, stages: Mapping[str, StageParameters], model: RunModel
 ) -> list[str]:
     """Where the data are too few for the settings, and for a batch, as far as is known before
-    relatives are joined: the splits are dealt as if every protein were a cluster of its own."""
+    relatives are joined: the splits are dealt as if every protein were its own cluster."""
     from interplm_nb.readers import homology
 
     params, proteins = cast(ProteinsParameters, stages["proteins"]), annotations.proteins

@@ -90,7 +90,7 @@ class Calls(NamedTuple):
 
 def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
     """Describe features of each SAE by statistics of half of the proteins; judge the descriptions
-    on the other half, beside nulls."""
+    on the other half, with nulls."""
     if isinstance(run, RunToRead):
         return _made(run)
     manifest.begin(run, params)
@@ -119,7 +119,7 @@ def interpret_with(
 ) -> Explained:
     """Describe and judge features with a language model; write tables and every call to `out`.
 
-    A call that `out` holds already is not made again. Tables are written even if a budget or a
+    A call that `out` holds already is not repeated. Tables are written even if a budget or a
     model's failure ends the work early (`Explained.stopped`).
 
     Raises
@@ -147,7 +147,7 @@ def write_explained(run: Run, found: Explained, out: Path) -> None:
 
 
 def place(run: Run, source: str, provider: str = "statistical") -> Path:
-    """Where a source's descriptions lie in a run, whether or not they are there."""
+    """Where a source's descriptions are in a run, whether or not they are there."""
     return run.folder / interpreted_folder(provider, source)
 
 
@@ -167,7 +167,7 @@ class Plan(NamedTuple):
         )
         return (
             f"{self.calls:,} calls, about {self.input_tokens:,} tokens in and "
-            f"{self.output_tokens:,} out, {cost}; answers that must be asked for again come on top"
+            f"{self.output_tokens:,} out, {cost}; answers that must be requested again come on top"
         )
 
 

@@ -1,4 +1,4 @@
-"""The layers of stage `compare` side by side: which one to open, and what becomes of features from
+"""The layers of stage `compare` side by side: which one to open, and what happens to features from
 one to the next."""
 
 from collections.abc import Mapping, Sequence

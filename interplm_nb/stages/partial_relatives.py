@@ -22,7 +22,7 @@ def with_mean_apart(
 ) -> pl.DataFrame:
     """The table of sources with the column `COLUMN`: `mean_apart` of each source.
 
-    Null for other conventions than `strict`, without counts (no resamples were asked for), and
+    Null for other conventions than `strict`, without counts (no resamples were requested), and
     where partial relatives are not known (`related` is None).
     """
     known = counts if related is not None else {}

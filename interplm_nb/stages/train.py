@@ -51,8 +51,8 @@ class TrainStage:
     source, variance_explained, l0 and more, on residues of validation proteins. `use`: source, the
     figures of `sae.feature_use.FeatureUse` on all residues of train, and moved (share of the atoms;
     null where nothing was trained). `fidelity`: source, measure, and the figures of
-    `sae.evaluation.fidelity`: what becomes of the PLM's predictions when the SAE replaces the
-    layer; the headline measure first, no row where there is none.
+    `sae.evaluation.fidelity`: what happens to the PLM's predictions when the SAE replaces the
+    layer; the headline measure first, no row if absent.
     """
 
     metrics: pl.DataFrame

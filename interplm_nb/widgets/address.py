@@ -12,8 +12,8 @@ from interplm_nb.widgets.workbench import Workbench
 class Address(anywidget.AnyWidget):
     """Keeps what a workbench shows in the address of its page, and restores it from there.
 
-    A copy of the address, opened elsewhere or later, shows the same. Display it beside a workbench
-    on a page of its own, as the app does; in JupyterLab the address is JupyterLab's. It is not seen
+    A copy of the address, opened elsewhere or later, shows the same. Display it next to a workbench
+    on its own page, as the app does; in JupyterLab the address is JupyterLab's. It is not seen
     itself.
 
     Parameters

@@ -38,7 +38,7 @@ def bundle(
     Counts are of every residue and protein of the store; `annotated` counts those that carry the
     feature's best concept on validation, where it has one. Residues are of at most `n_proteins`
     proteins: all of `always` (even if they are more), and a sample, even over bins of per-protein
-    maximum (`sampled_proteins`), or the strongest `among` those asked for. Activations are shares
+    maximum (`sampled_proteins`), or the strongest `among` those requested. Activations are shares
     of the maximum on training proteins, sparse: `index` counts residues over the bundle's proteins
     in order, from 0; `pinned_<i>_index` and `pinned_<i>_value` belong to other features on the
     same residues. A `silent` feature fires on no training protein: it has no maximum to be a share
@@ -46,7 +46,7 @@ def bundle(
     """
     rows, values = pages.activations.feature(feature)
     best = pages.best.get(feature)
-    # FASTA says nothing of concepts: its residues are not known to lack them.
+    # FASTA says nothing about concepts: its residues are not known to lack them.
     known = len(pages.annotations) > 0
     carried = pages.carried(best["concept"]) if best and known else None
     proteins = pages.proteins

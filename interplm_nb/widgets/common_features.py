@@ -38,7 +38,7 @@ def in_common(fires: np.ndarray, chosen: Collection[int]) -> pl.DataFrame:
 
     Fisher's exact test, one-sided, against the run's other proteins; q-values after Benjamini and
     Hochberg over every feature that fires in any protein. Proteins of one family are relatives, so
-    q orders features; it is no error rate. With few proteins no q is small.
+    q orders features; it is not an error rate. With few proteins no q is small.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def in_common(fires: np.ndarray, chosen: Collection[int]) -> pl.DataFrame:
 
 
 def packed_firing(fires: np.ndarray) -> bytes:
-    """`firing` for the browser: a bit per cell, each protein from a byte of its own.
+    """`firing` for the browser: a bit per cell, each protein from its own byte.
 
     The record holds n_features, and `above` and `least_share`, the rule's numbers.
     """

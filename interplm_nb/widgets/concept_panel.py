@@ -1,4 +1,4 @@
-"""What the selected feature matches, with intervals, and beside it what the controls reach."""
+"""What the selected feature matches, with intervals, and what the controls reach."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ class ConceptPanel(View):
     """The concepts of the selected feature, with its scores and those of the controls.
 
     Threshold, F1 on validation and on test, and where the run has them the 95 % interval and q
-    value; beside them the best F1 of each control on the same concept. Below stands the protein in
+    value, with the best F1 of each control on the same concept. Below is the protein in
     focus, with links to UniProt, AlphaFold DB and InterPro.
 
     F1 is f1_per_domain: precision by residues, recall by instances (InterPLM, arXiv 2412.12101,

@@ -49,7 +49,7 @@ UNREADABLE = (PipelineError, ValueError, LookupError, OSError)
 class FeatureData(anywidget.AnyWidget):
     """One source of a run behind a `Selection`: what views draw.
 
-    It has no view of its own. Whenever the selection's feature changes, it sends one bundle of that
+    It has no view. Whenever the selection's feature changes, it sends one bundle of that
     feature to the browser (`bundle.bundle`); whenever its protein changes, the protein's structure,
     if there is one. `keep` stores bundles and structures for pages without a kernel.
 

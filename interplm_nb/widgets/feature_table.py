@@ -68,7 +68,7 @@ _HIDDEN = (
 """Columns that are shown once they are chosen."""
 
 _MANY = 0.25
-"""Share of the features that fire from which on descriptions have a column of their own."""
+"""Share of the features that fire from which on descriptions have their own column."""
 
 TIES = {"rank": "validation_f1_per_domain", "p_count": "share"}
 """What orders the rows that a column does not."""
@@ -98,7 +98,7 @@ class FeatureTable(View):
     ).tag(sync=True)
     columns = t.List(
         t.Unicode(),
-        help="the columns that are shown, beside feature, concept and those of chosen proteins",
+        help="the columns that are shown besides feature, concept and those of chosen proteins",
     ).tag(sync=True)
     descending = t.Bool(True, help="from the highest; of no account without `sort`").tag(sync=True)
     height = t.Int(340, min=100, help="height of the list in CSS pixels").tag(sync=True)

@@ -28,7 +28,7 @@ def feature_words(tables: FeatureTables, feature: int) -> dict[str, Any]:
       pearson, pearson_low, pearson_high); `nulls`, those of `_NULLS` by name (`_null`); `told`, the
       scores of detection, fuzzing and intruder with their chance. Language models first.
     - described: how many features have a description.
-    - statistics and motif: a row each; tested: whether motifs were looked for at all.
+    - statistics and motif: one per row; tested: whether motifs were looked for at all.
     - known: known motifs, the likest first. nearest: by kind, numbers and similarities. matches:
       the same feature in other SAEs.
     """

@@ -44,7 +44,7 @@ class ActivationHistogram(View):
             label = f"with {shortened(name, 46)}"
             axes.stairs(annotated / all_active, edges, fill=True, color="#2f75b0", label=label)
             for text in axes.legend(frameon=False, fontsize=7).get_texts():
-                text.set_parse_math(False)  # a name is no formula
+                text.set_parse_math(False)  # a name is not a formula
         what = "activation" if self.unit == "residues" else "maximum of a protein"
         axes.set(xlabel=f"{what} (share of the maximum on training proteins)", xlim=(0, edges[-1]))
         axes.set_ylabel(f"share of {self.unit}" if self.share else self.unit)

@@ -57,9 +57,9 @@ def matching(
 
     A word is in the names of a pair, begins the feature's number, or is in a text of the feature
     (`TEXTS`). A pair whose names and number have every word goes before the others of its feature.
-    Where there is none, number and texts have every word, and nothing but a search is asked for,
-    the feature stands for itself, with nulls: the words say nothing of its pairs. So does a feature
-    without a pair.
+    If there are none, number and texts have every word, and nothing but a search is requested,
+    the feature has its own row, with nulls: the words say nothing about its pairs. So does a
+    feature without a pair.
     """
     texts = [name for name in TEXTS if name in features.columns]
     every = features.select("feature", *texts).join(

@@ -16,7 +16,7 @@ COLUMNS = {
     "entry": ("entry_name",),
     "family": ("family", "protein_families"),
 }
-"""What is searched beside the accession, and the columns of `Proteins` that may hold it."""
+"""What is searched besides the accession, and the columns of `Proteins` that may hold it."""
 
 
 def protein_list(proteins: Proteins) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

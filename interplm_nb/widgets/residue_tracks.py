@@ -1,4 +1,4 @@
-"""A feature along many proteins: activations, annotations, other features beside it."""
+"""A feature along many proteins: activations, annotations, other features next to it."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -27,10 +27,10 @@ LISTED: dict[str, type] = {
     "among": list,
     "why": str,
 }
-"""Keys of `Selection.listed`, each of them a field of its own in a link."""
+"""Keys of `Selection.listed`, each of them its own field in a link."""
 
 OF_VIEWS = ("threshold", "list_tab", "feature_tab")
-"""What a link carries beside them, of the views: a selection leaves it to these."""
+"""What a link carries besides them, for the views: a selection leaves it to these."""
 
 
 class Selectable(Protocol):
@@ -56,7 +56,7 @@ class Selectable(Protocol):
 class Selection(anywidget.AnyWidget):
     """The feature, protein, residue, range of activations and proteins that a person looks at.
 
-    Views share one `Selection` and know nothing of one another; they are linked in the browser,
+    Views share one `Selection` and know nothing about one another; they are linked in the browser,
     with or without a kernel. Python reads and writes the same fields and may `observe` them. What
     the pointer hovers over stays in the browser.
 
@@ -90,7 +90,7 @@ class Selection(anywidget.AnyWidget):
         t.Unicode(),
         help="the proteins that are shown, whose common features are listed; empty: all",
     ).tag(sync=True)
-    pinned = t.List(t.Int(), help="other features drawn beside this one").tag(sync=True)
+    pinned = t.List(t.Int(), help="other features drawn next to this one").tag(sync=True)
     listed = t.Dict(
         help="which features are listed: those with a scored pair that has every word of `search` "
         "in its concept, category, or the feature's number, description, motif or note, the "

@@ -47,7 +47,7 @@ class SequenceLogo(View):
     ).tag(sync=True)
     enlarged = t.Bool(
         False,
-        help="scale the axis to the columns beside the maximum, which is shortened, with a break",
+        help="scale the axis to the columns next to the maximum, which is shortened, with a break",
     ).tag(sync=True)
     alignment = t.List(
         t.Unicode(), help="aligned rows of equal length instead of windows; gaps are not counted"

@@ -36,7 +36,7 @@ class View(anywidget.AnyWidget):
     """Of `widgets/<code_name>.js`."""
 
     linked: ClassVar[tuple[str, ...]] = ()
-    """Traits that the address of an exported page carries beside the selection."""
+    """Traits that the address of an exported page carries besides the selection."""
 
     code = anywidget.WidgetTrait().tag(sync=True)
     kit = anywidget.WidgetTrait().tag(sync=True)

@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PAGE_PROTEINS = 20
-"""Proteins of each feature in an exported page, unless more are asked for."""
+"""Proteins of each feature in an exported page, unless more are requested."""
 
 SHEET = (("histogram", "structure"), ("tracks",))
 """Views of the picture by row and column; few, since the first paint waits for it."""
 
 TABLE_HEIGHT = 260
-"""Pixels, where the page is too narrow for views beside each other."""
+"""Pixels, where the page is too narrow for views next to each other."""
 
 PAGE_HEIGHT = 800
 """Height in pixels of a page in a cell's output."""
@@ -129,7 +129,7 @@ class Workbench(View):
         title
             Of the page; default: run, source, model and layer.
         features
-            Those the page can show, beside the list and map of all; default: the selected and the
+            Those the page can show, besides the list and map of all; default: the selected and the
             pinned ones.
         n_proteins
             Proteins of each feature, with their structures, at most.

@@ -79,7 +79,7 @@ def test_benchmarks_are_found_by_name(capsys):
 def test_medians_are_of_each_side_and_the_note_has_every_pair():
     pairs = [({"rate": 4}, {"rate": 2}), ({"rate": 9}, {"rate": 3}), ({"rate": 5}, {"rate": 10})]
     assert medians(pairs, "rate") == (5, 3)
-    assert in_turn(pairs, "rate") == "medians of 3 pairs in turn (ratios 2.00, 3.00, 0.50)"
+    assert in_turn(pairs, "rate") == "medians of 3 alternating pairs (ratios 2.00, 3.00, 0.50)"
 
 
 def test_the_result_of_a_process_is_its_last_line(tmp_path):

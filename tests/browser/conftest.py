@@ -112,7 +112,7 @@ class OpenNotebook:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
-    """A running headless Chromium; skips, and says so, where there is none."""
+    """A running headless Chromium; skips, and says so, if absent."""
     with playwright_api.sync_playwright() as playwright:
         found = find_chromium(playwright.chromium.executable_path)
         if found is None:
@@ -216,7 +216,7 @@ def app(chromium: Any, tmp_path: Path) -> Iterator[str]:
 
 
 def stop(server: subprocess.Popen[str]) -> None:
-    """End a server and what it has started: it leads a process group of its own."""
+    """End a server and what it has started: it leads its own process group."""
     os.killpg(server.pid, signal.SIGTERM)
     try:
         server.wait(30)

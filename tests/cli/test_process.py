@@ -135,7 +135,7 @@ def test_a_read_only_run_is_read_and_what_would_write_says_so(shared, tmp_path):
     assert (ended.returncode, ended.stderr) == (
         2,
         f"interplm-nb: {shared} cannot be written to (Permission denied); it can be read, but a "
-        "stage or an evaluation needs a folder of your own: give one with --out, or copy the run\n",
+        "stage or an evaluation needs your own folder: give one with --out, or copy the run\n",
     )
 
 

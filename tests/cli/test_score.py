@@ -1,6 +1,6 @@
 """`interplm-nb score`: a run, several runs, an export, and SAEs on a run; errors are sentences.
 
-Here, beside the tiny run, so that it is not made once more.
+Here, next to the tiny run, so that it is not made once more.
 """
 
 import argparse

@@ -193,7 +193,7 @@ def test_the_counts_of_two_parts_add_up_to_those_of_the_whole(
 def shard(
     values: np.ndarray, annotations: Annotations, accessions: set[str], overlap: Any
 ) -> ConceptScores:
-    """Counted on an axis of its own, with the concepts that are there."""
+    """Counted on its own axis, with the concepts that are there."""
     proteins = PROTEINS.select(accessions)
     return count(
         sparse(values[PROTEINS.rows_of(accessions)], proteins),
@@ -305,7 +305,7 @@ def test_thresholds_ascend_from_zero_to_below_one(
 
 @dataclass(frozen=True)
 class GivenBlocks:
-    """A source that yields what it was given, asked for or not."""
+    """A source that yields what it was given, requested or not."""
 
     given: list[Block]
     proteins: Proteins = PROTEINS
@@ -435,7 +435,7 @@ def test_a_block_too_long_for_exact_counts_on_a_device_is_refused(
 
 
 def test_an_instance_on_two_proteins_is_refused() -> None:
-    with pytest.raises(ValueError, match="instance 1 of 'Helix' lies on 2 proteins"):
+    with pytest.raises(ValueError, match="instance 1 of 'Helix' is on 2 proteins"):
         count(
             sparse(np.ones((18, 1), np.float32), PROTEINS),
             annotated([("A", "Helix", 1, 1, 1), ("B", "Helix", 1, 1, 1)]),

@@ -11,7 +11,7 @@ from interplm_nb.concepts.nulls import Exchanged, Places, Segments, Shifted
 
 LENGTHS = np.array([5, 1, 8, 3])
 APART = np.arange(4)
-"""Each protein a cluster of its own."""
+"""Each protein its own cluster."""
 SEGMENTS = Segments(
     np.array([0, 0, 1, 2, 2, 3]), np.array([0, 3, 0, 6, 1, 0]), np.array([2, 5, 1, 8, 8, 3])
 )

@@ -1,4 +1,4 @@
-"""Known motifs beside those of features, against every place and every outcome."""
+"""Known motifs compared with those of features, against every place and every outcome."""
 
 import re
 from itertools import product
@@ -81,7 +81,7 @@ def test_the_planted_motif_is_recognised_in_both_kinds() -> None:
     table = compared_with_known({7: found}, {7: rows}, proteins, known)
     assert dict(table.schema) == KNOWN and set(table["feature"]) == {7}
     patterns, matrices = (table.filter(kind=kind) for kind in ("pattern", "matrix"))
-    assert patterns["known"].to_list() == ["CxxC"], "no site lies in the others"
+    assert patterns["known"].to_list() == ["CxxC"], "no site is in the others"
     assert patterns["similarity"][0] == 1 and patterns["by_chance"][0] < 0.2
     assert patterns["e_value"][0] == 3 * patterns["p_known"][0] < 1e-20
     assert matrices["known"].to_list() == ["matrix of CxxC", "other matrix"]

@@ -1,4 +1,5 @@
-"""The glossary: one page, read by the package, shown beside every table and figure that uses it."""
+"""The glossary: one page, read by the package, shown next to every table and figure that uses
+it."""
 
 import re
 from pathlib import Path

@@ -56,4 +56,4 @@ def test_concepts_on_the_same_residues_are_listed_with_the_name_they_count_under
     assert isinstance(shown, tables.Table)
     assert shown.table["concept"].to_list() == ["Domain_any"]
     none = tables.counted_once(scored.head(1))
-    assert str(none) == "No two of the scored concepts lie on the same residues."
+    assert str(none) == "No two of the scored concepts are on the same residues."

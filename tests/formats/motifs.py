@@ -27,7 +27,7 @@ MOTIFS = [
             ),
         ],
         [
-            Refused("other syntax", "is none of PROSITE's", _names("a G..G\n")),
+            Refused("other syntax", "is not a PROSITE element", _names("a G..G\n")),
             Refused("no pattern", "no motif found", _names("# nothing\n")),
         ],
     ),

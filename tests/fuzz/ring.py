@@ -1,6 +1,6 @@
 """Give a reader many damaged files, and count what it says.
 
-A reader may read a file, or refuse it with an error of its own that names the file. Anything else
+A reader may read a file, or refuse it with its own error that names the file. Anything else
 is a fault: another error, values that the file does not hold, much time, or much memory.
 """
 

@@ -1,4 +1,4 @@
-"""Damaged files of every kind: each is read as it stands, or refused in a sentence of our own."""
+"""Damaged files of every kind: each is read as it stands, or refused in our own sentence."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The lesson `10_annotate` as a file; that it runs is tested beside the pipeline."""
+"""The lesson `10_annotate` as a file; that it runs is tested next to the pipeline."""
 
 import nbformat
 

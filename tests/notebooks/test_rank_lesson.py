@@ -1,4 +1,4 @@
-"""Lesson `13_rank` is clean and runs, with and without a table of one's own."""
+"""Lesson `13_rank` is clean and runs, with and without your own table."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def notebook() -> Any:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The classifier goes to a folder of its own; the search is tested with the ranking."""
+    """The classifier goes to its own folder; the search is tested with the ranking."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(controls, "nearest", lambda proteins, splits: {})
 

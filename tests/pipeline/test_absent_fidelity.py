@@ -85,7 +85,7 @@ def test_a_model_without_fidelity_has_nulls_and_is_compared_all_the_same(lacking
     assert found.filter("chosen")["label"].to_list() == ["topk1"]
     fidelity, concepts = figures.fidelity(found), figures.concepts(found)
     for chart, axis in ((fidelity, 0), (concepts, 1)):
-        assert "image/svg+xml" in chart._repr_mimebundle_()[0]  # beside plotly's own
+        assert "image/svg+xml" in chart._repr_mimebundle_()[0]  # next to plotly's own
         (text,) = chart.figure.axes[axis].texts
         assert text.get_text() == "fidelity is absent: this model predicts no residues"
     assert "fidelity is absent" in repr(fidelity)

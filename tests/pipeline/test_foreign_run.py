@@ -123,7 +123,7 @@ def test_a_run_that_cannot_be_written_to_is_explored_elsewhere(tmp_path, monkeyp
         assert not path.is_relative_to(tmp_path / "run")
         assert run_parameter(nbformat.read(path, as_version=4)) == str(run.folder.resolve())
     assert not path.exists()
-    assert f"lies in {path.parent} and is removed when JupyterLab ends" in caplog.text
+    assert f"is in {path.parent} and is removed when JupyterLab ends" in caplog.text
 
 
 LINKED = [

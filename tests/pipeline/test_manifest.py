@@ -68,7 +68,7 @@ def test_a_manifest_says_what_went_in_and_out(run):
 
 
 def test_a_stage_needs_what_it_reads(tmp_path):
-    with pytest.raises(PipelineError, match="has nothing of stage 'proteins'; run it first"):
+    with pytest.raises(PipelineError, match="has no results of stage 'proteins'; run it first"):
         manifest.key(Run.create(tmp_path / "new", "demo"), EmbedParameters())
 
 

@@ -1,4 +1,4 @@
-"""What people write of features: kept beside everything else, and never lost."""
+"""What people write about features: kept next to everything else, and never lost."""
 
 import json
 from pathlib import Path
@@ -133,14 +133,15 @@ def test_a_damaged_file_is_refused_by_name_and_not_written_over(run: Run, kind: 
 def test_a_file_of_somebody_elses_making_is_refused(run: Run, notes: object) -> None:
     record = {"type": "FeatureNotes", "version": 1, "notes": notes}
     write_json(record, run.folder / "notes/sae.json")
-    with pytest.raises(DamagedRunError, match=r"notes/sae.json: damaged, it is no list of notes"):
+    message = r"notes/sae.json: damaged, it is not a list of notes"
+    with pytest.raises(DamagedRunError, match=message):
         run.notes()
 
 
 def test_the_run_of_the_package_takes_no_notes() -> None:
     shipped = Run.shipped()
     assert shipped.notes().is_empty()
-    with pytest.raises(PipelineError, match="an update would remove them; make a run of your own"):
+    with pytest.raises(PipelineError, match="an update would remove them; make your own run"):
         shipped.write_note(0, "x")
     assert not (shipped.folder / "notes").exists()
 

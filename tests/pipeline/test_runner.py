@@ -116,7 +116,7 @@ def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran
     ask(tmp_path)
     assert (
         ran == [] and run.manifest("compare")["params"]["steps"] == 6
-    )  # what is not asked for is left as it is
+    )  # what is not requested is left as it is
     ask(tmp_path, "compare.steps=6", first="compare", force="compare")
     assert ran == ["compare", *REQUIRED[REQUIRED.index("activations") :]]
     ran.clear()

@@ -504,7 +504,7 @@ def test_other_files_than_a_models_are_refused_in_one_sentence(tmp_path, folders
 
 
 def test_a_sentencepiece_file_as_prott5_has_it(tmp_path):
-    """spiece.model alone: no tokenizer.json was saved beside it."""
+    """spiece.model alone: no tokenizer.json was saved next to it."""
     sentencepiece = pytest.importorskip("sentencepiece")
     generator, written = np.random.default_rng(0), io.BytesIO()
     lines = (" ".join(generator.choice(list(STANDARD + "XUBZO"), 60)) for _ in range(200))

@@ -257,7 +257,7 @@ def test_a_member_that_is_no_array(tmp_path):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("notes", "by me")
     with pytest.raises(
-        ValueError, match=r"u\.npz: not an \.npz of plain arrays \(notes is no array"
+        ValueError, match=r"u\.npz: not an \.npz of plain arrays \(notes is not an array"
     ):
         unirep_weights.read_npz(path)
 

@@ -131,7 +131,7 @@ def test_transformers_weights_under_the_other_name(tmp_path):
     write(folder, {}, model_type="bert")
     (folder / SAFETENSORS).unlink()
     text = refused(folder)
-    assert "pytorch_model.bin is a safetensors file, whatever its name says" in text
+    assert "pytorch_model.bin is a safetensors file, despite its name" in text
     assert text.endswith("rename it to model.safetensors")
     write(folder, theirs(random_weights()), "bin")
     (folder / PICKLED).rename(folder / SAFETENSORS)

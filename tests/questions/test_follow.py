@@ -58,7 +58,7 @@ def test_a_run_beside_itself_keeps_what_is_unlike_all_else(tiny_run: Run, tmp_pa
     assert found.features["run"].unique(maintain_order=True).to_list() == [
         str(tiny_run.folder),
         str(folder),
-    ], "two folders of one name are told apart"
+    ], "two folders of one name are distinguished"
     own = found.steps.filter(next="SAE").row(0, named=True)
     assert own["lost"] == own["born"] == 0 and own["similarity"] == pytest.approx(1)
     assert found.steps["next"].to_list() == ["SAE", "random SAE", "shifted"]

@@ -1,4 +1,4 @@
-"""Proteins of one's own through an SAE that exists: values, names and enrichment, each by its slow
+"""Your own proteins through an existing SAE: values, names and enrichment, each by its slow
 definition, and every mistake that a person can make."""
 
 import re

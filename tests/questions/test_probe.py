@@ -29,7 +29,7 @@ def run(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def helices(run: Run) -> Annotations:
-    """Runs of A, L, E and K as label strings: labels of one's own that every split has."""
+    """Runs of A, L, E and K as label strings: your own labels that every split has."""
     proteins = run.proteins()
     strings = {
         a: "".join("H" if c in "ALEK" else "-" for c in proteins.sequence(a))

@@ -25,7 +25,7 @@ from interplm_nb.readers.report import InputError
 # check_estimator runs nothing on an estimator that takes strings: each of its checks that calls fit
 # or transform hands over an array of numbers. Those run on `OnRows`, which only adds the way from
 # numbers to letters; those that need no input run on the estimator itself.
-NOT_RUN = {"check_array_api_input": "the result is a scipy matrix, which is no array of that API"}
+NOT_RUN = {"check_array_api_input": "the result is a scipy matrix, not an array of that API"}
 """The one check that is left, with the reason."""
 
 

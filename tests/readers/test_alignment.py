@@ -216,7 +216,7 @@ def test_rows_of_hhsuite_that_are_no_members_are_left_out(file):
     extra = f">ss_pred\n{'H' * 33}\n>ss_conf\n{'9' * 33}\n>q_consensus\n{WHOLE}\n"
     proteins, _, report = read_family(file(extra + A3M))
     assert proteins.accessions == ["q", "m1", "m2"]
-    assert report.counts()["row of HH-suite that is no member"] == 3
+    assert report.counts()["row of HH-suite that is not a member"] == 3
 
 
 def test_the_zero_byte_of_colabfolds_server_is_no_residue(file):

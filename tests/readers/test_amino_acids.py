@@ -52,6 +52,6 @@ for accession in ("O07621", "P00044"):
 
 
 def test_a_plain_file_does_not_read_the_dictionary() -> None:
-    """In a process of its own, since biotite keeps what it has read; the second file has a haem."""
+    """In its own process, since biotite keeps what it has read; the second file has a haem."""
     done = subprocess.run([sys.executable, "-c", READ], capture_output=True, text=True, check=True)
     assert [line.split()[1] for line in done.stdout.splitlines()] == ["0", "1"]

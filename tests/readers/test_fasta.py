@@ -55,8 +55,8 @@ BAD = {
     "AC DE": ("blank in the sequence", "' ' at position 3"),
     "": ("no sequence", "the record is empty"),
     "*": ("no sequence", "the record is empty"),
-    "ACJDE": ("letter that is no residue", "'J' at position 3"),
-    "ACßDE": ("letter that is no residue", "'ß' at position 3"),
+    "ACJDE": ("letter that is not a residue", "'J' at position 3"),
+    "ACßDE": ("letter that is not a residue", "'ß' at position 3"),
 }
 
 

@@ -90,7 +90,10 @@ def test_the_syntax_as_a_regular_expression(pattern: str, regex: str) -> None:
     [
         ("", "no motif found; wanted patterns in PROSITE's syntax"),
         ("MEME version 4\n", "no motif found"),
-        ("a C--C\n", r"a \(line 1\): element 2, '', of the pattern 'C--C' is none of PROSITE's"),
+        (
+            "a C--C\n",
+            r"a \(line 1\): element 2, '', of the pattern 'C--C' is not a PROSITE element",
+        ),
         ("C-x(3,1)\n", "1 is less than 3"),
         ("C-x(2000)-C\n", "2,002 positions and 1 combinations of gaps; at most 1,000 and 10,000"),
         ("x(0,99)-x(0,99)-x(0,99)\n", "297 positions and 1,000,000 combinations"),
@@ -101,9 +104,9 @@ def test_the_syntax_as_a_regular_expression(pattern: str, regex: str) -> None:
         ),
         (
             f"MEME version 4\nMOTIF m\nletter-probability matrix: w= 2\n{ROW}\n1 0\n",
-            r"m \(line 5\): '1 0' is no row of a matrix; wanted 20 frequencies that add up to 1",
+            r"m \(line 5\): '1 0' is not a row of a matrix; wanted 20 frequencies that add up to 1",
         ),
-        (f"MEME version 4\nMOTIF m\nletter-probability matrix: w= 2\n{ROW}\n", "is no row of a"),
+        (f"MEME version 4\nMOTIF m\nletter-probability matrix: w= 2\n{ROW}\n", "is not a row of a"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_its_line(tmp_path: Path, text: str, words: str) -> None:

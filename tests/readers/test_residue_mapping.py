@@ -131,7 +131,7 @@ LOOP = "MKTAYIAKQRWLNTALHLAARNPGNTALHLAARNGDEVQCY"
 
 
 def test_the_construct_places_what_numbers_do_not(tmp_path: Path) -> None:
-    """The second repeat alone is seen, with numbers of its own; the whole construct is named."""
+    """The second repeat alone is seen, with its own numbers; the whole construct is named."""
     chain = residues(LOOP[24:33], 501)
     without = mapped(tmp_path / "x.pdb", pdb_lines(chain), LOOP)
     assert len(without.ambiguous) == 9

@@ -241,7 +241,7 @@ def test_mmcif_cut_anywhere_is_read_or_refused(tmp_path: Path, end: int) -> None
 def test_neighbours_of_one_number_are_refused(tmp_path: Path) -> None:
     """They would all be coloured as the first of them."""
     chain = [(name, "0") for name, _ in CHAIN]
-    with pytest.raises(InputError, match="of chain A that stand at different places have one num"):
+    with pytest.raises(InputError, match="of chain A at different places have one num"):
         read_entry(written(tmp_path / "x.pdb", pdb_lines(chain)))
 
 

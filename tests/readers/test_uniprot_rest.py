@@ -23,7 +23,7 @@ COLUMNS = {"accession": "Entry", "sequence": "Sequence", "ft_helix": "Helix", "l
 
 
 class UniProtServer(ThreadingHTTPServer):
-    """A loopback server that speaks the part of UniProt's REST protocol that is asked for.
+    """A loopback server that speaks the part of UniProt's REST protocol that is requested.
 
     Entries by accession; `faults` are used up one per request, before the right answer is given.
     """

@@ -1,4 +1,4 @@
-"""Activations encoded when asked for are those that a store holds."""
+"""Activations encoded when requested are those that a store holds."""
 
 import numpy as np
 import pytest

@@ -30,10 +30,10 @@ def test_control_by_control() -> None:
     ) == (
         "The SAE's mean best F1 is better than that of the model's neurons and the principal "
         "components, not distinguishable from that of the independent components, and worse than "
-        "that of the random SAE (mean of 3 seeds); beside references trained with the labels, it "
-        "is better than that of the probe of the letters within 3 residues, and worse than that "
-        "of the linear probe (intervals of the paired differences: 95 % over test clusters, not "
-        "seeds)."
+        "that of the random SAE (mean of 3 seeds); compared with references trained with the "
+        "labels, it is better than that of the probe of the letters within 3 residues, and worse "
+        "than that of the linear probe (intervals of the paired differences: 95 % over test "
+        "clusters, not seeds)."
     )
 
 
@@ -46,8 +46,8 @@ def test_several_seeds_of_the_sae_are_said() -> None:
 
 def test_references_alone_and_nothing() -> None:
     assert said(linear_probe=(-1, 1)).startswith(
-        "Beside references trained with the labels, the SAE's mean best F1 is not distinguishable "
-        "from that of the linear probe ("
+        "Compared with references trained with the labels, the SAE's mean best F1 is not "
+        "distinguishable from that of the linear probe ("
     )
     empty = pl.DataFrame(schema={"control": pl.String, "low": float, "high": float})
     assert verdict(empty, seeds=3) == ""

@@ -99,7 +99,7 @@ def test_links_are_read_only_where_features_are_chosen_by_them(tmp_path: Path) -
 
 
 def structures(folder: Path, *accessions: str) -> str:
-    """A table of embedded structures, copied beside it."""
+    """A table of embedded structures, copied next to it."""
     lines = ["accession\tfile"]
     for accession in accessions:
         file = demo.folder() / "structures" / demo.structure(accession).name

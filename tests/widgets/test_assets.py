@@ -38,7 +38,7 @@ def node(*words: str | Path) -> str:
 def run_joined(entry: Path, folder: Path) -> str:
     joined = (
         folder / "alone" / "joined.mjs"
-    )  # a folder of its own: a relative import that was left would not resolve
+    )  # its own folder: a relative import that was left would not resolve
     joined.parent.mkdir(exist_ok=True)
     joined.write_text(linked(entry), encoding="utf-8")
     return node(joined)

@@ -160,7 +160,7 @@ def test_which_proteins_a_bundle_holds(pages: FeaturePages, data: st.DataObject)
     candidates = set(among or firing) | set(always)
     assert set(held) <= candidates
     assert len(held) == max(len(always), min(n, len(candidates)))
-    if among:  # the strongest of those asked for
+    if among:  # the strongest of those requested
         left_out = set(among) - set(held)
         strength = {a: float(pages.activations.along(a, feature).max()) for a in among}
         assert all(

@@ -65,7 +65,7 @@ def test_the_scale_reads_with_any_colour_vision(vision: str) -> None:
         assert (np.diff(seen) * way > 0).all()
         assert max(seen) + 0.05 > 4.5 * (
             min(seen) + 0.05
-        )  # both ends are told apart as letters are from their ground
+        )  # both ends are distinguished as letters are from their ground
 
 
 @pytest.mark.parametrize("value", np.linspace(0, 1, 21).tolist())

@@ -38,7 +38,7 @@ def test_the_test_f1_is_read_at_the_threshold_chosen_on_validation(pages: Featur
 
 
 def test_the_views_rank_the_concepts_that_the_stage_scored(tiny_run: Run, tmp_path: Path) -> None:
-    """Also where a person asked for fewer instances than the default of 10."""
+    """Also where a person requested fewer instances than the default of 10."""
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     run = Run.open(tmp_path / "run")
     asked = ConceptsParameters(

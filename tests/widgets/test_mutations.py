@@ -28,8 +28,8 @@ def test_a_sequence_is_read_plain_or_as_fasta(text: str, name: str, sequence: st
     [
         ("MK-V", "gap in the sequence: '-' at position 3; remove the gaps"),
         ("1 MKV", "digit in the sequence: '1' at position 1"),
-        ("MKJ", "letter that is no residue: 'J' at position 3; residues are A"),
-        ("ßMK", "letter that is no residue"),
+        ("MKJ", "letter that is not a residue: 'J' at position 3; residues are A"),
+        ("ßMK", "letter that is not a residue"),
         (">only a name", "no sequence"),
         ("atgaccgttaaaggccattgaacgatgacc", "nucleotides, not residues: .*translate them first"),
         (">a\nMK\n>b\nMV", "2 sequences: one is read at a time"),

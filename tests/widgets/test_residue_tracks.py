@@ -44,7 +44,7 @@ def labels(view: ResidueTracks) -> list[str]:
 
 
 def cells(view: ResidueTracks) -> list[np.ndarray]:
-    """The activations that the rows show, NaN where there is none."""
+    """The activations that the rows show, NaN if absent."""
     _, image = view.figure().axes[0].images
     lines = np.ma.filled(np.ma.asarray(image.get_array(), float), np.nan)
     for line in (1, 2):  # a row is a stripe of three lines above two empty ones

@@ -370,7 +370,7 @@ def test_weights_that_another_program_fetched_are_found(
 
 def test_the_runs_model_sets_the_limit_and_the_direction(elsewhere: FeatureData) -> None:
     playground = SequencePlayground(elsewhere, FakeAnnotator())  # type: ignore[arg-type]
-    assert playground.missing == {}, "an annotator of one's own needs no weights of the run"
+    assert playground.missing == {}, "your own annotator needs no weights of the run"
     assert playground.about["limit"] == 8
     said = "unirep-1900 reads from left to right: a mutation changes nothing before it."
     assert playground.about["direction"] == said

@@ -17,7 +17,7 @@ const BAR_AT = 24;
 const placeOf = (x, w, value) => x + EDGE + Math.max(0, Math.min(1, value)) * (w - 2 * EDGE);
 
 /**
- * The shape that stands for a source, about (x, y).
+ * The shape that represents a source, about (x, y).
  * @param {Surface} surface
  * @param {string} marker matplotlib's
  * @param {number} x

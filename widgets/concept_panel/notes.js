@@ -20,7 +20,7 @@ export class Notes {
     this.drafts = new Map();
     this.author = "";
     this.asked = 0;
-    /** @type {{ id: string, feature: number } | null} what was asked for last */
+    /** @type {{ id: string, feature: number } | null} what was requested last */
     this.saving = null;
     this.said = kit.element("div", { class: "iplm-note-said" });
     this.edit = kit.element("button", { type: "button" });
@@ -158,7 +158,7 @@ export class Notes {
     this.keep();
     const draft = /** @type {Draft} */ (this.drafts.get(this.feature));
     const description = draft.description.trim();
-    // What the describer said already is no note.
+    // What the describer said already is not a note.
     const note = { ...draft, description: description === this.described ? "" : description };
     this.author = draft.author;
     this.asked += 1;

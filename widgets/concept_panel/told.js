@@ -44,7 +44,7 @@
  *   ambiguity: number, by_chance: number }[]} matches
  */
 
-/** Who said it, and its score beside the null. @param {Kit} kit @param {Description} said */
+/** Who said it, and its score with the null. @param {Kit} kit @param {Description} said */
 export function inShort(kit, { describer, score, nulls }) {
   if (!score || score.failed) return `By ${describer}, not judged`;
   const other = nulls["another description"];
@@ -59,7 +59,7 @@ export function describedBy(kit, { describer, sees, n_examples }) {
   return `Described by ${who} from ${kit.count(n_examples)} proteins${blind}.`;
 }
 
-/** How well it predicts, beside the nulls; "": nobody judged. @param {Kit} kit
+/** How well it predicts, with the nulls; "": nobody judged. @param {Kit} kit
  * @param {Description} said */
 export function judgedWords(kit, { score, nulls }) {
   if (!score) return "";
@@ -94,13 +94,13 @@ function rOf(kit, { pearson, pearson_low, pearson_high, of = 1 }) {
   return `${kit.fixed(pearson)}${range}`;
 }
 
-/** Whether excerpts are told by it; "": nobody asked. @param {Kit} kit @param {Description} said */
+/** How well excerpts are recognised; "": nobody asked. @param {Kit} kit @param {Description} said */
 export function recognisedWords(kit, { told }) {
   if (!told.length) return "";
   const one = (/** @type {Description["told"][number]} */ t) =>
     `${t.score} ${kit.fixed(t.score === "intruder" ? t.accuracy : t.balanced_accuracy)} ` +
     `(chance ${kit.fixed(t.chance)})`;
-  return `Excerpts told apart: ${told.map(one).join(", ")}.`;
+  return `Excerpts recognised: ${told.map(one).join(", ")}.`;
 }
 
 /** How often, where and how along the chain. @param {Kit} kit @param {Words} words

@@ -23,7 +23,7 @@ import { BEYOND, luminance, rgbOf } from "../kit/colours.js";
  * @property {Scale | null} scale
  */
 /**
- * `share` is where a value lies on the colours, 0 to 1.
+ * `share` is where a value is on the colours, 0 to 1.
  * @typedef {object} Scale
  * @property {string} title
  * @property {number} low

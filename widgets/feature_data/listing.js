@@ -94,7 +94,7 @@ export class Shown {
     return [...this.table.record.columns, ...ofNotes, "rank"];
   }
 
-  /** A number of a row, NaN where there is none; of names, the place in the alphabet.
+  /** A number of a row, NaN if absent; of names, the place in the alphabet.
    * @param {string} name @param {number} row */
   value(name, row) {
     const [pair, { arrays, record }] = [this.pair[row], this.table];
@@ -126,7 +126,7 @@ export class Shown {
   }
 
   /**
-   * Of a row that stands for itself, the words in which the search was found; "" of any other.
+   * Of a row without a matching pair, the words in which the search was found; "" of any other.
    * @param {number} row
    */
   found(row) {
@@ -195,7 +195,7 @@ export class Listing {
     this.notes = new Map();
     /** @type {Record<OfNote, Map<string | undefined, number>>} */
     this.noteAlphabet = /** @type {any} */ ({});
-    /** @type {Told | null} null: not yet asked for */
+    /** @type {Told | null} null: not yet requested */
     this.allTold = null;
     /** @type {{ key: string, common: Common | null, shown: Shown } | null} the list made last */
     this.last = null;
@@ -298,7 +298,7 @@ export class Listing {
   }
 
   /**
-   * The best of each row's pairs that match, -1: none does, or the row stands for itself.
+   * The best of each row's pairs that match, -1: no pair matches, or the row has none.
    * `listing.matching` in Python says which goes before which.
    * @param {Listed} listed
    * @param {ReturnType<Listing["hits"]>} hits

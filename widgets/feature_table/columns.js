@@ -138,7 +138,7 @@ const COLUMNS = [
   {
     name: "note",
     label: "a person's note",
-    hint: "What a person wrote of the feature, with the description that it got beside it",
+    hint: "What a person wrote of the feature, with the description that it got next to it",
     width: 180,
     kind: "names",
   },

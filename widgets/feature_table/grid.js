@@ -43,7 +43,7 @@ export class Grid {
     this.rows = [];
     /** @type {Map<number, number>} */
     this.places = new Map();
-    this.name = `iplm-${Math.random().toString(36).slice(2)}`; // two tables may stand on one page
+    this.name = `iplm-${Math.random().toString(36).slice(2)}`; // two tables may be on one page
     this.frames = 0;
     this.seen = 0; // height of what is in sight
     this.first = 0; // places that are drawn
@@ -81,7 +81,7 @@ export class Grid {
       element("col", { style: width ? `width: ${width}px` : null }),
     );
     this.heads = new Map(this.columns.map((column) => [column.name, this.head(column)]));
-    const hint = "Pinned features are drawn beside the selected one";
+    const hint = "Pinned features are drawn next to the selected one";
     const pins = element("th", { scope: "col", class: "iplm-pins", text: "pin", title: hint });
     this.cols.replaceChildren(...cols);
     this.heading.replaceChildren(pins, ...this.heads.values());
@@ -291,7 +291,7 @@ export class Grid {
       class: "iplm-pin",
       tabindex: -1,
       "aria-label": `Pin feature ${feature}`,
-      title: "Draw this feature beside the selected one",
+      title: "Draw this feature next to the selected one",
     });
     return element(
       "tr",

@@ -8,7 +8,7 @@ import { narrows } from "../feature_data/listing.js";
 /** @import { Common } from "../feature_data/common.js" */
 /** @import { Listed } from "../feature_data/listing.js" */
 
-const OFFERED = 3; // proteins by name, beside all of them
+const OFFERED = 3; // proteins by name, besides all of them
 const MOST = 200; // proteins that are chosen at once: what a feature's bundle holds
 const SURE = 0.05;
 

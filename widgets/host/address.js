@@ -117,7 +117,7 @@ export function fragmentOf({ listed, ...fields }) {
  * @param {Model} selection
  * @param {About} about
  * @param {string[]} fields of the selection that a link holds
- * @param {Record<string, { of: Model, values: any[] | null }>} views traits that it holds beside
+ * @param {Record<string, { of: Model, values: any[] | null }>} views traits that it holds besides
  *   them, by name
  * @param {AbortSignal} signal
  */

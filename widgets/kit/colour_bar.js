@@ -6,7 +6,7 @@ import { stepOf } from "./colours.js";
 /** @import { Surface, Theme } from "./types.js" */
 
 /**
- * 0 [scale] 1 × maximum; what is unknown beside it where `hatched`.
+ * 0 [scale] 1 × maximum; what is unknown next to it where `hatched`.
  * @param {Surface} surface
  * @param {Theme} theme
  * @param {number} x left end @param {number} y top

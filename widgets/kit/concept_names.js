@@ -12,6 +12,6 @@ export function conceptName(concept, category) {
 export function conceptHint(concept, category) {
   const name = conceptName(concept, category);
   if (name === concept) return name;
-  const all = `: every annotated residue of category ${category}, whatever it is called`;
+  const all = `: every annotated residue of category ${category}, under any name`;
   return `${name}${concept === `${category}_any` ? all : ""}; ${concept} in files`;
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// Text that must fit beside something: as wide as it is drawn by a `Surface`.
+// Text that must fit next to something: as wide as it is drawn by a `Surface`.
 
 import { SANS } from "./surface.js";
 

@@ -208,7 +208,7 @@ export class Frame {
     return new Plot(this, options);
   }
 
-  /** A box of words beside what is pointed at. @param {HTMLElement} [home] it stays in it */
+  /** A box of words next to what is pointed at. @param {HTMLElement} [home] it stays in it */
   tip(home = this.body) {
     return new Tip(home);
   }

@@ -15,7 +15,7 @@ export function nearEnds({ arrays }, about, row) {
 }
 
 /**
- * What the mark says, beside chance.
+ * What the mark says, compared with chance.
  * @param {Packed} table @param {any} about @param {number} row of a marked feature
  */
 export function nearEndsWords({ arrays }, about, row) {

@@ -63,7 +63,7 @@ export function originOf({ link, store }) {
 }
 
 /**
- * PNG at three pixels per point and SVG, drawn on the page's ground when they are asked for, with a
+ * PNG at three pixels per point and SVG, drawn on the page's ground when they are requested, with a
  * line that says what they are of.
  * @param {View} frame
  * @param {() => number[]} size width and height

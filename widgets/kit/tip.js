@@ -1,5 +1,5 @@
 // @ts-check
-// A box of words beside what is pointed at, above the picture, so that a pointer move draws nothing
+// A box of words next to the pointer, above the picture, so that a pointer move draws nothing
 // again.
 
 const GAP = 14; // points between the point and its words

@@ -16,7 +16,7 @@ import { rowAt, scrolledTo } from "./layout.js";
  */
 
 /**
- * What lies under a point of the picture. Where several residues share a pixel it is the strongest
+ * What is under a point of the picture. Where several residues share a pixel it is the strongest
  * of them.
  * @param {Tracks} tracks @param {{ x: number, y: number }} at
  * @returns {Hit | null}

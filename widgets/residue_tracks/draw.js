@@ -48,7 +48,7 @@ export function drawTracks(surface, scene, width) {
 }
 
 /**
- * Name and maximum beside a row.
+ * Name and maximum next to a row.
  * @param {Surface} surface
  * @param {Scene} scene
  * @param {import("./layout.js").Row} row

@@ -1,5 +1,5 @@
 // @ts-check
-// The label beside the pointer, and the buttons that take away what was added: pinned features,
+// The label next to the pointer, and the buttons that take away what was added: pinned features,
 // chosen proteins.
 
 import { conceptName } from "../kit/concept_names.js";

@@ -1,5 +1,5 @@
 // @ts-check
-// Where rows and residues of the tracks lie: numbers only, nothing of the page.
+// Where rows and residues of the tracks are: numbers only, nothing about the page.
 
 /** @import { Protein } from "../kit/types.js" */
 
@@ -48,7 +48,7 @@ export function orderedBy(proteins, order) {
 }
 
 /**
- * The column of position 1: 0, or, aligned, such that the maximum lies in column 0.
+ * The column of position 1: 0, or, aligned, such that the maximum is in column 0.
  * @param {Protein} protein @param {string} order
  */
 export function shiftOf(protein, order) {

@@ -74,7 +74,7 @@ export function residueWords(bundle, place, position) {
  * @param {Bundle} bundle @param {number} place of the protein, or -1 where it has no row
  * @param {string} accession
  * @param {number | null} position
- * @param {boolean} outside none of its residues lies in the brush
+ * @param {boolean} outside none of its residues is in the brush
  */
 export function selectedWords(bundle, place, accession, position, outside) {
   if (!accession) return "";
@@ -132,7 +132,7 @@ export function shownWords(bundle, { shown, among, chosen, brush, count }) {
  */
 export function brushedWords(within, active, brush, count) {
   const of = `${count(within)} of ${count(active)} active residues of these proteins`;
-  return `${of} lie in the brush ${rangeWords(brush)}; others are faded.`;
+  return `${of} are in the brush ${rangeWords(brush)}; others are faded.`;
 }
 
 /**

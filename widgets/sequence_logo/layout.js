@@ -1,5 +1,5 @@
 // @ts-check
-// Where everything of a logo stands, in points; a logo that is too wide continues in a second line.
+// Where everything in a logo is, in points; a logo that is too wide continues in a second line.
 
 import { linesOf, wrapped } from "../kit/lines.js";
 

@@ -1,5 +1,5 @@
 // @ts-check
-// A logo of what is asked for: its windows, weights, and how tall its axis must be.
+// A logo of what is requested: its windows, weights, and how tall its axis must be.
 
 import { alignmentCounts, centresOf, stackOf, weightsOf, windowCounts } from "./weights.js";
 

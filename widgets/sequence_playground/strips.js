@@ -106,7 +106,7 @@ export function itemAt(layout, y) {
 }
 
 /**
- * The position (from 1) at a point, or null beside the strips.
+ * The position (from 1) at a point, or null next to the strips.
  * @param {StripLayout} layout @param {number} length @param {number} x
  */
 export function positionAt(layout, length, x) {

@@ -14,7 +14,7 @@ import { activationWords } from "../kit/words.js";
  * @property {string} chain the entry's name
  * @property {number} first its first atom
  * @property {number} end the atom after its last
- * @property {number} carbon its alpha carbon, or what stands for it
+ * @property {number} carbon its alpha carbon, or its substitute
  */
 
 /**

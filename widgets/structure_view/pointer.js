@@ -5,13 +5,13 @@
 /** @import { Picked, Scene } from "./scene.js" */
 
 /**
- * @typedef {object} Heard told what is under the pointer
+ * @typedef {object} Heard notified of what is under the pointer
  * @property {(picked: Picked | null) => void} hovered
  * @property {(picked: Picked | null) => void} clicked
  */
 
 const CLICK = 4; // points that a click may wander
-const TURN = 12; // points that an arrow key stands for
+const TURN = 12; // points that an arrow key moves
 const ZOOM = 0.1;
 
 /**

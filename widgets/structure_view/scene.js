@@ -1,5 +1,5 @@
 // @ts-check
-// NGL's stage, tamed: no listeners on the document, no keys, no tooltip of its own; colours close
+// NGL's stage, tamed: no listeners on the document, no keys, no tooltip; colours close
 // to those of the scale.
 
 import { Molecule } from "./molecule.js";

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { Firing, falseDiscovery } from "../feature_data/common.js";
 import { Proteins } from "../feature_data/proteins.js";
 
-/** Nine features in ten proteins, a row each, so that two bytes hold a protein. */
+/** Nine features in ten proteins, one per row, so that two bytes hold a protein. */
 const ROWS = [
   "100000001", "110000001", "111000000", "011000000", "001000000",
   "000100000", "000100000", "000010000", "000010000", "000000001",

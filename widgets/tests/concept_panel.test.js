@@ -73,7 +73,7 @@ test("what reaches more than the feature is named, the highest first", () => {
   );
 });
 
-test("beside a control the trained SAE is called no control", () => {
+test("compared with a control the trained SAE is called no control", () => {
   const others = { sae: 0.3, neurons: 0.2 };
   assert.equal(
     honestly(kit, [row({ controls: others }), row({ controls: { ...others, sae: 0.9 } })], sources),
@@ -115,7 +115,7 @@ test("of a silent feature no counts are claimed", () => {
   );
 });
 
-test("a feature with most of its maxima near the ends is said to be so, beside chance", () => {
+test("a feature with most of its maxima near the ends is said to be so, with chance", () => {
   const table = {
     record: {},
     arrays: {

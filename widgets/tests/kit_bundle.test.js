@@ -69,7 +69,7 @@ test("a bundle answers for its feature, its pinned ones and its proteins only", 
   assert.ok(!found.answers(link({ pinned: [] })));
   assert.ok(found.answers(link({ accession: "P2" })));
   assert.ok(!found.answers(link({ accession: "P9" })));
-  // asked for, and not in the run
+  // requested, and not in the run
   assert.ok(bundle({ accession: "P9", accessions: [] }).answers(link({ accession: "P9" })));
   assert.ok(found.answers(link({ accessions: ["P1", "P3"] })));
   assert.ok(!found.answers(link({ accessions: ["P1", "P9"] })));

@@ -19,7 +19,7 @@ class Model {
   save_changes = () => void (this.saved += 1);
 }
 
-test("a view hears of its own traits until it leaves the page, and keeps what is set", () => {
+test("its own view hears traits until it leaves the page, and keeps what is set", () => {
   const [model, leaving] = [new Model(), new AbortController()];
   /** @type {any} */
   const frame = Object.assign(Object.create(Frame.prototype), { model, signal: leaving.signal });

@@ -58,7 +58,7 @@ function cells(rgba) {
   );
 }
 
-test("rows are in the order asked for; silent proteins come last, equal ones stay", () => {
+test("rows are in the order requested; silent proteins come last, equal ones stay", () => {
   const proteins = [
     protein({ maximum: 0.9, mean: 0.1, position: 30 }),
     protein({ maximum: 0.8, mean: 0.4, position: 2 }),
@@ -177,7 +177,7 @@ test("active residues within the brush are those of the protein alone", () => {
   );
 });
 
-test("where residues share a pixel the strongest is hit; beside the sequence none is", () => {
+test("where residues share a pixel the strongest is hit; next to the sequence none is", () => {
   const bundle = bundleOf([protein({ sequence: "M".repeat(1000), position: 102 })], [101], [1]);
   const g = geometry(800, 300, { pinned: 0, legend: 60, bar: 0 });
   const axis = new Axis();
@@ -250,7 +250,7 @@ test("the table has the residues of the rows, within the brush", () => {
   ]);
 });
 
-test("the legend says the categories without a colour of their own as one", () => {
+test("the legend says the categories without their own colour as one", () => {
   const span = (/** @type {string} */ category) => ({
     start: 1,
     end: 2,

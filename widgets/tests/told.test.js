@@ -39,7 +39,7 @@ test("a description says who made it, and from how much", () => {
   );
 });
 
-test("its score stands beside the nulls, with intervals", () => {
+test("its score comes with the nulls, with intervals", () => {
   const nulls = {
     "another description": { ...score(0.3), of: 1 },
     "no description": { ...score(null), of: 1 },
@@ -67,14 +67,14 @@ test("its score stands beside the nulls, with intervals", () => {
   assert.equal(judgedWords(kit, said({ score: null })), "");
 });
 
-test("recognition stands beside chance, and the intruder is an accuracy", () => {
+test("recognition comes with chance, and the intruder is an accuracy", () => {
   const told = [
     { score: "detection", n: 40, accuracy: 0.7, balanced_accuracy: 0.75, chance: 0.5 },
     { score: "intruder", n: 10, accuracy: 0.6, balanced_accuracy: 0.1, chance: 0.2 },
   ];
   assert.equal(
     recognisedWords(kit, said({ told })),
-    "Excerpts told apart: detection 0.75 (chance 0.50), intruder 0.60 (chance 0.20).",
+    "Excerpts recognised: detection 0.75 (chance 0.50), intruder 0.60 (chance 0.20).",
   );
   assert.equal(recognisedWords(kit, said()), "");
 });
@@ -110,7 +110,7 @@ const motif = {
   ...{ precision_by_chance: 0.02 },
 };
 
-test("a motif stands beside chance and beside test", () => {
+test("a motif comes with chance and test", () => {
   const known = [{ known: "PS00001", kind: "pattern", similarity: 0.9, e_value: 0.0123 }];
   assert.deepEqual(motifLines(kit, { motif, tested: true, known }), [
     "C-x(2)-C, from 3 before the maximum: 8.9 bits over 100 maxima on train (by chance 1.4; " +
@@ -130,7 +130,7 @@ test("a motif stands beside chance and beside test", () => {
   assert.deepEqual(motifLines(kit, { motif: null, tested: false, known: [] }), []);
 });
 
-test("the same feature of another SAE stands beside chance", () => {
+test("the same feature of another SAE comes with chance", () => {
   const one = { other: "sae/2", kind: "decoder", match: 12, similarity: 0.9, ambiguity: 0.5 };
   const matches = [one, { ...one, other: "random_sae" }].map((m) => ({ ...m, by_chance: 0.001 }));
   assert.deepEqual(matchLines(kit, { matches }, { random_sae: { name: "random SAE" } }), [

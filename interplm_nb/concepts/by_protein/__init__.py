@@ -1,1 +1,1 @@
-"""Proteins as examples: features pooled over residues, ranked and fitted against one's labels."""
+"""Proteins as examples: features pooled over residues, ranked and fitted against your labels."""

@@ -1,4 +1,4 @@
-"""Features ranked by how well they tell one's labels of proteins, beside controls.
+"""Features ranked by how well they predict labels of proteins, with controls.
 
 Signs come from train, the choice of features and thresholds from validation, and figures from
 test, in splits that share no homology cluster.
@@ -62,7 +62,7 @@ own, and q_value its false discovery rate (Benjamini and Hochberg) among the row
 
 @dataclass(frozen=True, eq=False)
 class Ranked:
-    """Features and controls that tell one's labels, best on validation first."""
+    """Features and controls that predict the labels, best on validation first."""
 
     labels: ProteinLabels
     by: str
@@ -83,7 +83,7 @@ class Ranked:
         return self.table.filter(pl.col("rank") == 1)
 
     def verdict(self) -> str:
-        """For each label, the best feature on test beside the best control."""
+        """For each label, the best feature on test, with the best control."""
         return "\n".join(
             _verdict(str(label), part, self.by, self.source)
             for (label,), part in self.best().group_by("label", maintain_order=True)
@@ -106,7 +106,7 @@ def rank(
 ) -> Ranked:
     """Rank features by how well one alone tells a class or a number of proteins.
 
-    Beside them stand the controls: the share of each letter, the length, MMseqs2's nearest
+    The controls are: the share of each letter, the length, MMseqs2's nearest
     labelled relative among the proteins that are not tested, and `controls`. Every source with
     more than one feature has a classifier too (`LabelClassifier`), for classes.
 
@@ -118,7 +118,7 @@ def rank(
         From `read_protein_labels` or `ProteinLabels.carrying`.
     splits
         accession, cluster and split (train, validation, test), such as `Run.splits`; no cluster
-        may lie in two.
+        may be in two.
     controls
         Other sources, such as the model's neurons, pooled on the same proteins.
     by
@@ -187,7 +187,7 @@ def rank(
         except ValueError as error:
             left_out[label] = str(error)
     if not candidates:
-        raise ValueError(f"nothing of {labels!r} can be ranked: {next(iter(left_out.values()))}")
+        raise ValueError(f"cannot rank {labels!r}: {next(iter(left_out.values()))}")
     test = _Test.of(asked.examples[source].places["test"], proteins, known, n_resamples, seed)
     figure = "rho" if labels.kind == "number" else by
     table = _with_q(pl.DataFrame([test.row(c, figure) for c in candidates], schema=RANKED))
@@ -409,7 +409,7 @@ def _column(values: Matrix, j: int) -> np.ndarray:
 
 
 def _verdict(label: str, best: pl.DataFrame, by: str, source: str) -> str:
-    """The best feature and the classifier of the features, each beside the controls' best."""
+    """The best feature and the classifier of the features, each with the controls' best."""
     parts = []
     for own_model in ("feature", "classifier"):
         rows = best.filter((pl.col("model") == "classifier") == (own_model == "classifier"))

@@ -54,7 +54,7 @@ class ProbeFit:
     positives, background : int
         Expected sample sizes per concept and overall. For wide embeddings `background` is lowered
         to what is `affordable`, as the settings record. Probes of the same seed and background
-        share their sample, whatever they are fitted on.
+        share their sample, regardless of the data they are fitted on.
     max_iter, tolerance : int, float
         A probe stops when a step promises less than `tolerance` of its sum, or after `max_iter`.
     seed : int

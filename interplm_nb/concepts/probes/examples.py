@@ -148,7 +148,7 @@ def by_split(splits: pl.DataFrame, proteins: Proteins) -> dict[str, list[str]]:
         cluster, names = torn.row(0)
         where = " and ".join(map(str, names))
         raise ValueError(
-            f"cluster {cluster} lies in {where} ({torn.height} such clusters); keep clusters "
+            f"cluster {cluster} is in {where} ({torn.height} such clusters); keep clusters "
             "whole, "
             "as homology.split does"
         )

@@ -34,7 +34,7 @@ def fired(
     threshold: float,
     features: np.ndarray,
 ) -> Iterator[Fired]:
-    """Yield the features (of those asked for) that exceed `threshold` on a residue with
+    """Yield the features (of those requested) that exceed `threshold` on a residue with
     coordinates, by protein; a protein comes again for further features."""
     offsets, wanted = activations.proteins.offsets, np.zeros(activations.n_features, bool)
     wanted[features] = True

@@ -13,7 +13,7 @@ from interplm_nb.readers.residue_coordinates import ResidueCoordinates
 
 PERMUTATIONS = 5
 MOST_PROTEINS = 100
-"""A feature is tested on at most so many proteins, drawn at random."""
+"""A feature is tested on at most this number of proteins, drawn at random."""
 
 
 def published(

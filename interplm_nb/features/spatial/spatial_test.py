@@ -138,7 +138,7 @@ class SpatialTest:
             return (
                 f"0 of {n:,} features fire above {FIRES:g} of their maximum in "
                 f"{self.min_proteins} proteins with a {complete}structure "
-                f"(of {self.n_structures:,} at hand), so none is tested; give more structures"
+                f"(of {self.n_structures:,} available), so none is tested; give more structures"
             )
         least = self.least_to_pass(alpha)
         limit = (

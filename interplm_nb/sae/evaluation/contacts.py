@@ -8,7 +8,7 @@ Precision is the share of the top L/5, or L, pairs at least 24 residues apart th
 a structure: beta carbons (alpha carbons of glycine) within 8 angstrom. Pairs of which a residue has
 no coordinates do not count.
 
-Where the model has a head that reads contacts from attention, its precision stands beside. The
+Where the model has a head that reads contacts from attention, its precision is given too. The
 layers up to the one that is edited attend as they did: the last layer's SAE changes nothing there.
 """
 

@@ -143,8 +143,8 @@ def fidelity(
 def fidelities(
     sae: SAE, plm: PLM, proteins: Proteins, layer: int | None = None, progress: bool = True
 ) -> list[Fidelity]:
-    """Fidelity by every measure that exists for the SAE's layer, the headline first; empty where
-    there is none (`why_absent`)."""
+    """Fidelity by every measure that exists for the SAE's layer, the headline first; empty if
+    absent (`why_absent`)."""
     layer = layer_of(sae, plm, layer)
     return [
         fidelity(sae, plm, proteins, measure, layer=layer, progress=progress)

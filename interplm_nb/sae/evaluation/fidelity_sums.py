@@ -45,7 +45,7 @@ class FidelitySums:
         """The 95 % interval of the loss recovered, over proteins: percentiles of those of 2,000
         resamples in which it is defined.
 
-        (None, None) where there is none: of fewer than two proteins, and where zeros cost under
+        (None, None) if absent: of fewer than two proteins, and where zeros cost under
         `LEAST_COST` in more than 2.5 % of the resamples, since the ratio then has no lower end.
         """
         rows = self._rows(per_protein)

@@ -16,7 +16,7 @@ _CELLS = 2**24
 
 @dataclass(frozen=True)
 class Stability:
-    """How far the alive features of one SAE recur in another of the same layer, beside the same
+    """How far the alive features of one SAE recur in another of the same layer, next to the same
     figures for two nulls.
 
     `random`: random atoms, as many as the other SAE has alive features. `rotated`: the other SAE's

@@ -2,7 +2,7 @@
 never by its name.
 
 Where no reader fits, or several do, the refusal says what was found and what each format wants.
-What a file does not say is asked for.
+What a file does not say has to be given.
 """
 
 import re
@@ -217,7 +217,7 @@ def _mismatch(reader: Reader, found: Found, given: Given) -> str:
     try:
         return reader.mismatch(found, given)
     except (TypeError, AttributeError, LookupError) as error:
-        return f"an unexpected JSON beside it ({error})"
+        return f"an unexpected JSON next to it ({error})"
 
 
 def _refusal(

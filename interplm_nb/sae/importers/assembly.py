@@ -123,6 +123,6 @@ def threshold_of(found: Found, given: float | None) -> Tensor:
         raise ValueError(
             f"{found.path}: its threshold is {stored}, never set in training, so that every "
             "feature above 0 would be active. "
-            "Give threshold (--threshold ...), calibrated on data of your own"
+            "Give threshold (--threshold ...), calibrated on your own data"
         )
     return torch.tensor(stored if stored >= 0 else given, dtype=torch.float32)

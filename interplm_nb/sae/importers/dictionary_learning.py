@@ -88,7 +88,7 @@ def mismatch(found: Found, given: Given) -> str:
     trainer = found.config("trainer").get("trainer")
     if not isinstance(trainer, dict):
         fits = given.format == NAME and any(_fits(kind, found.keys) for kind in _KINDS)
-        return "" if fits else "no config.json with 'trainer' beside it"
+        return "" if fits else "no config.json with 'trainer' next to it"
     if trainer.get("dict_class") not in _CLASSES:
         return f"dict_class {trainer.get('dict_class')!r} is not one of {', '.join(_CLASSES)}"
     return (

@@ -35,7 +35,7 @@ def mismatch(found: Found, given: Given) -> str:
     return (
         ""
         if found.config("model_type").get("model_type") == MODEL_TYPE
-        else f"no config.json with model_type {MODEL_TYPE} beside it"
+        else f"no config.json with model_type {MODEL_TYPE} next to it"
     )
 
 

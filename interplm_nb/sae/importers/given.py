@@ -1,5 +1,5 @@
-"""What the user says about an SAE and what its file says: both must agree, and what neither says is
-asked for."""
+"""What the user says about an SAE and what its file says: both must agree. What neither says has to
+be given."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

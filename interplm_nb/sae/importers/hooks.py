@@ -6,7 +6,7 @@
 
 Blocks count from 0: block N reads layer N, and its output is layer N + 1. But the output of the
 last block comes before the PLM's final layer norm, and the last layer after it: such a hook keeps
-its own name. Any other name is a hook of its own, of a layer that it does not say.
+its own name. Any other name is its own hook, of a layer that it does not say.
 """
 
 import logging

@@ -68,7 +68,7 @@ def mismatch(found: Found, given: Given) -> str:
     if keys != _RELU and not found.keys >= _LATER:
         return f"without {' and '.join(sorted(_LATER - found.keys))}"
     if found.config("trainer") or isinstance(found.config("architecture").get("architecture"), str):
-        return "the JSON beside it is another format's"
+        return "the JSON next to it is another format's"
     return ""
 
 

@@ -28,7 +28,7 @@ def mismatch(found: Found, given: Given) -> str:
     if found.keys != MATRYOSHKA:
         return "other tensors"
     if found.configs:
-        return "a JSON beside it"
+        return "a JSON next to it"
     return (
         ""
         if found.tensors["group_sizes"].numel() == _GROUPS

@@ -78,7 +78,7 @@ def mismatch(found: Found, given: Given) -> str:
     """Why this is not a file of SAELens'; empty where it is."""
     config = _config(found)
     if not config:
-        return "no cfg.json with d_in and d_sae beside it"
+        return "no cfg.json with d_in and d_sae next to it"
     if config["architecture"] not in _OTHERS:
         return f"architecture {config['architecture']!r} is not one of {', '.join(_OTHERS)}"
     wanted = _MATRICES | _OTHERS[config["architecture"]]
@@ -120,7 +120,7 @@ def read(found: Found, given: Given) -> Reading:
 
 
 def _config(found: Found) -> dict[str, Any]:
-    """cfg.json in the form of SAELens 6; empty where there is none."""
+    """cfg.json in the form of SAELens 6; empty if absent."""
     config = found.configs.get("cfg.json", {})
     if not {"d_in", "d_sae"} <= config.keys():
         return {}

@@ -28,7 +28,7 @@ def mismatch(found: Found, given: Given) -> str:
     return (
         ""
         if {"d_in", "k"} <= found.config("d_in").keys()
-        else "no cfg.json with d_in and k beside it"
+        else "no cfg.json with d_in and k next to it"
     )
 
 

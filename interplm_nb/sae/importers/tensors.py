@@ -25,7 +25,7 @@ from interplm_nb.plm.weight_kinds import kind_of, stand_in
 from interplm_nb.saving import file_hash
 
 CONFIGS = ("config.json", "cfg.json")
-"""The JSON files that formats keep beside their weights."""
+"""The JSON files that formats keep next to their weights."""
 WEIGHT_SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".safetensors")
 _BESIDE = frozenset(
     {
@@ -35,7 +35,7 @@ _BESIDE = frozenset(
         "trainer_state.pt",
     }
 )
-"""What SAELens keeps beside its weights."""
+"""What SAELens keeps next to its weights."""
 _DAMAGED = (
     RuntimeError,
     OSError,
@@ -53,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Found:
-    """What a file holds, and the JSON beside it."""
+    """What a file holds, and the JSON next to it."""
 
     path: Path
     tensors: dict[str, Tensor]
@@ -70,7 +70,7 @@ class Found:
         return frozenset(self.tensors)
 
     def config(self, key: str) -> dict[str, Any]:
-        """The JSON beside the weights that has `key`; empty where there is none."""
+        """The JSON next to the weights that has `key`; empty if absent."""
         return next((config for config in self.configs.values() if key in config), {})
 
     def floats(self, *names: str) -> list[Tensor]:
@@ -101,11 +101,11 @@ class Found:
         beside = "; ".join(
             f"{name} with {', '.join(sorted(config)[:12])}" for name, config in self.configs.items()
         )
-        return f"tensors {shapes or 'none'}; {beside or 'no config.json or cfg.json beside it'}"
+        return f"tensors {shapes or 'none'}; {beside or 'no config.json or cfg.json next to it'}"
 
 
 def weights_among(names: Iterable[str]) -> list[str]:
-    """The weights files among files' names, without those that SAELens keeps beside its own.
+    """The weights files among files' names, without those that SAELens keeps next to its own.
 
     Examples
     --------
@@ -117,7 +117,7 @@ def weights_among(names: Iterable[str]) -> list[str]:
 
 
 def find(path: Path, sha256: str | None = None) -> Found:
-    """Read a weights file and the JSON beside it.
+    """Read a weights file and the JSON next to it.
 
     `sha256` is the checksum that the file must have, with or without "sha256:". ValueError for
     another checksum, or a file that is damaged, cut off, unsafe or of unknown type;

@@ -24,7 +24,7 @@ CHANGE_SCALE = (
     "#d95f02",
 )
 """From a loss (purple) over nothing (light grey) to a gain (orange), after PuOr of ColorBrewer; any
-colour vision tells them apart."""
+colour vision distinguishes them."""
 
 CHANGE_SCALE_ON_DARK = (
     "#c9b8ff",

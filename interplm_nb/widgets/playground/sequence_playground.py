@@ -98,7 +98,7 @@ class SequencePlayground(View):
     ).tag(sync=True)
     result = t.Bytes(help="what was read last, packed").tag(sync=True)
     scanned = t.Bytes(
-        help="what all substitutions of one residue do, packed; empty: none asked for"
+        help="what all substitutions of one residue do, packed; empty: none requested"
     ).tag(sync=True)
     progress = t.Unicode("", help="what is being done; empty: nothing").tag(sync=True)
     problem = t.Unicode("", help="why the last request failed, for a person").tag(sync=True)
@@ -201,7 +201,7 @@ class SequencePlayground(View):
         before = self.sequence, self.mutations
         self.sequence = text
         self.mutations = []
-        if (self.sequence, self.mutations) == before:  # nobody has been told of a change
+        if (self.sequence, self.mutations) == before:  # nobody was notified of a change
             self._answer()
 
     def _fetch_and_show(self, text: str) -> None:

@@ -30,7 +30,7 @@ def write_scripts(
     """Write `<name>.pdb`, `<name>.cxc` (ChimeraX) and `<name>.pml` (PyMOL) into a folder.
 
     Open a script from there, in either program. Colours are those of all views, from 0 to the
-    maximum; residues without a UniProt position have a colour of their own. Only ASCII letters,
+    maximum; residues without a UniProt position have their own colour. Only ASCII letters,
     digits, `.`, `_` and `-` of any text reach file names and scripts.
 
     Parameters
@@ -98,14 +98,14 @@ def safe_name(text: str) -> str:
 
 
 def _object_name(name: str) -> str:
-    """The structure's name within a program, prefixed so that it is no keyword there."""
+    """The structure's name within a program, prefixed so that it is not a keyword there."""
     return "iplm_" + re.sub(r"[.-]", "_", name)
 
 
 def _chimerax(name: str, feature: int, threshold: float) -> str:
     model = f'##name="{_object_name(name)}"'
     palette = f"palette {':'.join(SCALE)} range 0,{PERCENT:g}"
-    # labels at every other stop: nine numbers do not fit beside one another
+    # labels at every other stop: nine numbers do not fit next to one another
     key = " ".join(
         f"{colour}:{f'{stop:g}' if i % 2 == 0 else ''}"
         for i, (colour, stop) in enumerate(zip(SCALE, _STOPS, strict=True))

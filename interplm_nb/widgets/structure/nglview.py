@@ -54,7 +54,7 @@ def show_nglview(
             f"{structure}: has residue numbers beyond {LAST_NUMBER}, which nglview does not read "
             "from PDB text; look at it in StructureView, or renumber your file"
         )
-    with capture_output():  # importing nglview displays a widget of its own
+    with capture_output():  # importing nglview displays its own widget
         import nglview
 
     view = nglview.NGLWidget()

@@ -1,6 +1,6 @@
 """What a browser gets of one structure: PDB text of what is drawn, with UniProt positions.
 
-The position stands in the B-factor column, so it travels with its atom: NGL gives it back as
+The position is in the B-factor column, so it travels with its atom: NGL gives it back as
 `atom.bfactor` when it colours and when an atom is picked, and no table of residues has to agree
 with the order in which NGL counts them.
 """
@@ -18,7 +18,7 @@ from interplm_nb.widgets.packing import KEPT, pack
 UNMAPPED = 0
 """Instead of a position: an amino acid of the chain that has none. Its activation is unknown."""
 LIGAND = -1
-"""Instead of a position: an atom of the chain that is no amino acid."""
+"""Instead of a position: an atom of the chain that is not an amino acid."""
 OTHER_CHAIN = -2
 """Instead of a position: an atom of another chain of the entry."""
 MOST_OTHERS = 20_000
@@ -119,7 +119,7 @@ def _lines(atoms: Any, marks: np.ndarray, letter: str) -> list[str]:
     for hetero, name, element, residue, number, insertion, (x, y, z), mark in zip(
         *(c.tolist() for c in columns), strict=True
     ):
-        # a one-letter element stands in the second of the name's four columns
+        # a one-letter element is in the second of the name's four columns
         name = f" {name}" if len(element) == 1 and len(name) < 4 else name
         residue = residue if len(residue) <= 3 else UNKNOWN_LIGAND
         lines.append(

@@ -39,7 +39,7 @@ class StructureView(View):
         ("sticks", "cartoon", "surface"),
         "sticks",
         help="cartoon with side chains from `threshold`, cartoon alone, or surface",
-    ).tag(sync=True)  # not "style", which ipywidgets' views take for a model of their own
+    ).tag(sync=True)  # not "style", which ipywidgets' views take for their own model
     threshold = t.Float(
         0.5, min=0, help="side chains are drawn from this share of the feature's maximum"
     ).tag(sync=True)
@@ -49,7 +49,7 @@ class StructureView(View):
         help="made here: the structure shown, packed, if it is not the selected protein's"
     ).tag(sync=True)
     other_structure = t.Bytes(
-        help="made here: the second protein's structure as it lies on the first, packed"
+        help="made here: the second protein's structure as it is on the first, packed"
     ).tag(sync=True)
     problem = t.Unicode("", help="made here: why one of them is not shown").tag(sync=True)
 

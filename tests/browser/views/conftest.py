@@ -1,4 +1,4 @@
-"""Views in a page of their own, with no kernel.
+"""Views in their own page, with no kernel.
 
 What a person does and sees, and that nothing else happens.
 """

@@ -236,5 +236,5 @@ def test_a_comparison_is_side_by_side(show: Callable, bench: Workbench, width: i
         right.wait_for()
         a, b = left.bounding_box(), right.bounding_box()
         assert a["x"] + a["width"] <= b["x"]
-        assert abs(a["y"] - b["y"]) <= 30, "rows of one view are beside each other"
+        assert abs(a["y"] - b["y"]) <= 30, "rows of one view are next to each other"
     assert page.evaluate("document.documentElement.scrollWidth") <= width

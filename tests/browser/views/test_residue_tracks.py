@@ -139,7 +139,7 @@ def press(shown: Shown, *keys: str) -> None:
 
 
 def colour(shown: Shown, row: int, position: int) -> list[int]:
-    """Of a pixel in the upper left of a cell, beside the letter."""
+    """Of a pixel in the upper left of a cell, next to the letter."""
     shown.settled()
     x, y = residue(shown, row, position)
     box = shown.page.locator(CANVAS).bounding_box()

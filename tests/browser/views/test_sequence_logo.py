@@ -233,7 +233,7 @@ def test_the_controls_and_axe_finds_no_fault_in_them(open_logo: Callable) -> Non
     ] and swissprot != uniform
     shown.settled()
     before = shown.page.evaluate(BITS, [0, 20, 43, 140])
-    shown.page.get_by_role("button", name="Enlarge what is beside the maximum").click()
+    shown.page.get_by_role("button", name="Enlarge columns next to the maximum").click()
     shown.settled()
     assert shown.page.evaluate(BITS, [0, 20, 43, 140]) != before
     assert table(shown.page) == uniform

@@ -83,7 +83,7 @@ def test_a_store_is_read_in_blocks_and_names_its_sae(tmp_path: Path) -> None:
 
 
 def test_no_more_than_a_block_of_residues_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that gives small blocks is asked for them one after another."""
+    """A source that gives small blocks is read one after another."""
     monkeypatch.setattr("interplm_nb.concepts.source._ENTRIES", 6)
     alive: list[int] = []
 

@@ -1,4 +1,4 @@
-"""Letters around a residue, beside a loop over residues and places."""
+"""Letters around a residue, compared with a loop over residues and places."""
 
 import numpy as np
 import pytest

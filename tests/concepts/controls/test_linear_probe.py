@@ -72,7 +72,7 @@ def annotated(values: np.ndarray, seed: int = 1) -> Annotations:
 
 
 def scored(annotations: Annotations, min_instances: int = 10) -> ScoredConcepts:
-    """Every protein is a cluster of its own."""
+    """Every protein is its own cluster."""
     names = ("train", "validation", "test")
     split = dict(zip(PROTEINS.accessions, itertools.cycle(names), strict=False))
     splits = pl.DataFrame({"accession": list(split), "split": list(split.values())})

@@ -137,7 +137,7 @@ def test_splits_that_do_not_fit_are_refused() -> None:
             FeatureActivations.from_dense(VALUES[:4], PROTEINS.select(["P0", "P1"]), "max"),
             SPLIT[:3],
         )
-    with pytest.raises(ValueError, match=r"cluster 0 lies in test and train \(1 such clusters\)"):
+    with pytest.raises(ValueError, match=r"cluster 0 is in test and train \(1 such clusters\)"):
         Examples.residues(SOURCE, SPLIT.with_columns(cluster=pl.Series([0, 1, 0, 2, 3, 4, 5, 6])))
     with pytest.raises(ValueError, match="no protein in validation"):
         Examples.residues(SOURCE, SPLIT.filter(pl.col("split") != "validation"))

@@ -255,7 +255,7 @@ def test_too_few_proteins_are_said() -> None:
     assert found.table["score"].null_count() == 6 and found.only_in_space() == []
     assert found.sentence() == (
         "0 of 3 features fire above 0.6 of their maximum in 25 proteins with a complete structure "
-        "(of 24 at hand), so none is tested; give more structures"
+        "(of 24 available), so none is tested; give more structures"
     )
     enough = spatial_test(activations, coordinates, "published", min_proteins=24)
     assert enough.sentence() == (

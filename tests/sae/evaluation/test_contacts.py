@@ -84,7 +84,7 @@ def test_a_feature_is_subtracted_on_residues_alone(norm: ResidueNorm | None) -> 
 
 
 def structure(n: int = 40) -> np.ndarray:
-    """Residues far apart, but for the planted pairs, which touch."""
+    """Residues far apart, except the planted pairs, which touch."""
     carbons = np.arange(float(n))[:, None] * [30.0, 0, 0]
     for i, j in PAIRS:
         carbons[j] = carbons[i] + [0, 5, 0]

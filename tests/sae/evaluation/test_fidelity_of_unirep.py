@@ -1,4 +1,4 @@
-"""Next-residue fidelity on the real UniRep code with small random weights, beside its equations
+"""Next-residue fidelity on the real UniRep code with small random weights, against its equations
 written out for one sequence."""
 
 import numpy as np

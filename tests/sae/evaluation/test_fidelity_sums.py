@@ -78,7 +78,7 @@ def test_the_interval_is_that_of_the_ratio_of_sums(proteins, per_protein):
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():
-    """Proteins of unlike lengths from a known population: its ratio lies in 95 % intervals."""
+    """Proteins of unlike lengths from a known population: its ratio is in 95 % intervals."""
     generator = np.random.default_rng(1)
     inside = 0
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Features that recur from another seed: by the slow definition, and beside nulls that know
+"""Features that recur from another seed: by the slow definition, and with nulls that know
 nothing."""
 
 import numpy as np
@@ -50,7 +50,7 @@ def test_the_same_sae_recurs_and_its_nulls_do_not() -> None:
 
 
 def test_the_rotated_null_keeps_what_random_atoms_lack() -> None:
-    """Atoms that all lie in one direction are near a rotated copy of each other all at once or not
+    """Atoms that all are in one direction are near a rotated copy of each other all at once or not
     at all, never in between."""
     sae = any_sae(ReLU(), d_in=8)
     with torch.no_grad():

@@ -79,7 +79,7 @@ def test_the_same_four_tensors_go_by_the_config(tmp_path, config):
     elif "trainer" in config:
         assert read(path, HERE).about.origin["format"] == "dictionary-learning"
     else:
-        with pytest.raises(ValueError, match="interplm: the JSON beside it is another format's"):
+        with pytest.raises(ValueError, match="interplm: the JSON next to it is another format's"):
             read(path, HERE)
 
 

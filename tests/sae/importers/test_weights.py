@@ -116,7 +116,7 @@ def test_without_its_config_the_refusal_says_what_is_missing(tmp_path, name):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_another_formats_config_is_not_taken(tmp_path, name):
-    """Only formats that need no JSON may be read beside another's, and no value of it is taken."""
+    """Only formats that need no JSON may be read next to another's, and no value of it is taken."""
     path = write(tmp_path, name, FILES[name][0])
     beside = {FILES[other][1]: FILES[other][2] for other in FORMATS if FILES[other][1]}
     for config_name, config in beside.items():
