@@ -391,6 +391,7 @@ def _relatives(
 
 def _with_q(table: pl.DataFrame) -> pl.DataFrame:
     def q(p: pl.Series) -> pl.Series:
+        """Benjamini-Hochberg q-values of the tests of one source and model."""
         from scipy.stats import false_discovery_control
 
         return pl.Series(false_discovery_control(p.to_numpy(), method="bh"))
