@@ -369,21 +369,26 @@ class _InMemory(_Entries):
         return self._csr.tocsc()
 
     def counts(self) -> np.ndarray:
+        """int64 [n_features]: entries of each column."""
         return np.bincount(self._csr.indices, minlength=self.n_features)
 
     def maxima(self) -> np.ndarray:
+        """float32 [n_features]: the largest entry of each column, 0 where there is none."""
         maxima = np.zeros(self.n_features, np.float32)
         np.maximum.at(maxima, self._csr.indices, self._csr.data)
         return maxima
 
     def rows(self, first: int, last: int) -> sparse.csr_array:
+        """A copy of rows `first` to `last` (excluded)."""
         return self._csr[first:last].copy()
 
     def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, int64 [n], and values, float32 [n], of one column, copied."""
         entries = slice(self._csc.indptr[feature], self._csc.indptr[feature + 1])
         return self._csc.indices[entries].astype(np.int64), self._csc.data[entries].copy()
 
     def features(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row, feature and value of each entry of columns `first` to `last` (excluded)."""
         columns = self._csc[:, first:last]
         features = np.repeat(np.arange(first, last), np.diff(columns.indptr))
         return columns.indices, features, columns.data
@@ -403,12 +408,15 @@ class _Stored(_Entries):
         return read_parquet(self._folder / "features.parquet", "ActivationSummary", 1)[0]
 
     def counts(self) -> np.ndarray:
+        """int64 [n_features], as counted when the activations were written."""
         return self._summary["n_residues"].to_numpy().astype(np.int64)
 
     def maxima(self) -> np.ndarray:
+        """float32 [n_features], as found when the activations were written."""
         return self._summary["maximum"].to_numpy()
 
     def rows(self, first: int, last: int) -> sparse.csr_array:
+        """Rows `first` to `last` (excluded), read from the table sorted by residue."""
         rows, features, values = self._by_residue.read(first, last)
         offsets = np.searchsorted(rows, np.arange(first, last + 1, dtype=np.uint32))
         return sparse.csr_array(
@@ -417,10 +425,12 @@ class _Stored(_Entries):
         )
 
     def feature(self, feature: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows, int64 [n], and values, float32 [n], read from the table sorted by feature."""
         rows, _, values = self._by_feature.read(feature, feature + 1)
         return rows.astype(np.int64), values
 
     def features(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `_Entries.features`, read from the table sorted by feature."""
         return self._by_feature.read(first, last)
 
 

@@ -81,6 +81,7 @@ def _keep(how: str, end: int, command: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: close(child))
 
     def watch() -> None:
+        """Close the child once `end` has no other end."""
         os.read(end, 1)
         close(child)
 

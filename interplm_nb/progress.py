@@ -38,6 +38,7 @@ class _Lines(_Text):
         """A function that writes one state."""
 
         def write(state: str) -> None:
+            """Write a state as a line, unless it is blank."""
             if state.strip():
                 file.write(f"{state}\n")
                 file.flush()

@@ -1,4 +1,4 @@
-"""Make notebooks/09_gallery.ipynb: a dozen features of the shipped run, chosen by a rule.
+"""Make notebooks/09_gallery.ipynb: fourteen features of the shipped run, chosen by a rule.
 
     python scripts/build_gallery.py
 
@@ -9,6 +9,7 @@ after a new shipped run (make demo-run) the gallery must be made again.
 import base64
 import hashlib
 import io
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,14 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import atomic_path, file_hash
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_page import FeaturePages
+from interplm_nb.widgets.feature_words import feature_words
 
 GALLERY = Path(__file__).resolve().parents[1] / "notebooks" / "09_gallery.ipynb"
-N_NAMED, N_UNNAMED = 10, 2
+N_NAMED, N_UNNAMED, N_DESCRIBED = 10, 2, 2
 UNNAMED_BELOW = 0.1
 """A feature has no concept if none reaches this F1 on validation."""
+DESCRIBED_BELOW = 0.2
+"""A feature is shown for its description if no concept reaches this F1 on validation."""
 MIN_PROTEINS = 10
 """A feature without a concept is shown if it fires in at least this many of the run's proteins."""
 FLANK = 7
@@ -52,7 +56,7 @@ Pick = tuple[int, dict[str, Any] | None]
 
 TITLE = """# A gallery of features
 
-A dozen features of the finished demo run that comes with the package, with their pictures. \
+Fourteen features of the finished demo run that comes with the package, with their pictures. \
 Nothing needs to be run to read this page; `00_explore`
 shows every other feature, linked and alive.
 
@@ -64,10 +68,13 @@ category the concept and the feature with the highest F1 on *validation*, among 
 least 10 instances on validation and on test.
 What counts is the F1 on *test*, whose proteins have no relative among the others, and beside it \
 what the best feature of a random dictionary
-reaches, and the best of the model's own neurons. The other {unnamed} are features that no concept \
+reaches, and the best of the model's own neurons. Then come {unnamed} features that no concept \
 matches (F1 below {below:g} on validation), though they fire in at least {proteins}
 proteins: those whose maxima have the most alike surroundings, by the information of the {window} \
-columns around them.
+columns around them. The last {described} match no concept well either (F1 below {less:g}). Of \
+the features that lesson 7 described, theirs are the descriptions
+that predict best how strong the feature is on other proteins, by the lower end of the 95 % \
+interval of r.
 
 So the page shows failures too, where there are any: matches that were luck, and concepts that \
 need no trained SAE."""
@@ -104,12 +111,16 @@ def main() -> None:
 def cells(run: Run) -> list[nbformat.NotebookNode]:
     """The cells without outputs: prose, and for each feature its words and its drawing cell."""
     pages = FeaturePages(run)
-    picks: list[Pick] = [*named(pages), *((feature, None) for feature in unnamed(pages))]
+    picks: list[Pick] = named(pages)
+    picks += [(feature, None) for feature in unnamed(pages)]
+    picks += [(feature, None) for feature in described(pages, {feature for feature, _ in picks})]
     note = model_note(str(run.about("sae")["plm"]))
     sizes = {
         "named": N_NAMED,
         "unnamed": N_UNNAMED,
+        "described": N_DESCRIBED,
         "below": UNNAMED_BELOW,
+        "less": DESCRIBED_BELOW,
         "proteins": MIN_PROTEINS,
         "window": 2 * FLANK + 1,
     }
@@ -159,6 +170,24 @@ def unnamed(pages: FeaturePages) -> list[int]:
     return sorted(bits, key=lambda feature: (-bits[feature], feature))[:N_UNNAMED]
 
 
+def described(pages: FeaturePages, shown: set[int]) -> list[int]:
+    """Features without a concept whose description predicts best; see `TITLE`."""
+    judged = pages.tables.judged
+    assert judged is not None  # the shipped run has stage `interpret`
+    best = judged.filter(given="description").sort(
+        "pearson_low", "feature", descending=[True, False], nulls_last=True
+    )
+    without = [
+        feature
+        for feature in best["feature"].to_list()
+        if feature not in shown
+        and proteins_of(pages.activations, feature).height >= MIN_PROTEINS
+        and pages.best.get(feature, {"validation_f1_per_domain": 0})["validation_f1_per_domain"]
+        < DESCRIBED_BELOW
+    ]
+    return without[:N_DESCRIBED]
+
+
 def overview(picks: list[Pick]) -> str:
     """A table of all, each linked to its sheet."""
     rows = [
@@ -205,8 +234,29 @@ def words(pages: FeaturePages, feature: int, scores: dict[str, Any] | None) -> s
         if scores
         else ["UniProtKB has no name for it."]
     )
-    said = " ".join(part for part in (*parts, firing(pages, feature)) if part)
+    parts += [description(pages, feature), firing(pages, feature)]
+    said = " ".join(part for part in parts if part)
     return f"## {heading(feature, scores)}\n\n{said}"
+
+
+def description(pages: FeaturePages, feature: int) -> str:
+    """What the run's describer says of it, and how well that predicts; "": nothing."""
+    found = feature_words(pages.tables, feature)["descriptions"]
+    if not found or not found[0]["summary"] or not found[0]["score"]:
+        return ""
+    score, null = found[0]["score"], found[0]["nulls"]["another description"]
+    summary = found[0]["summary"].removesuffix(".")
+    return (
+        f"Described by statistics: *{escaped(summary)}*. On other proteins it predicts the "
+        f"feature's maximum with r {score['pearson']:.2f} "
+        f"({score['pearson_low']:.2f} to {score['pearson_high']:.2f}); descriptions of other "
+        f"features reach {null['pearson']:.2f}."
+    )
+
+
+def escaped(text: str) -> str:
+    """Text without Markdown's marks."""
+    return re.sub(r"([\\`*_\[\]<>#|])", r"\\\1", text)
 
 
 def verdict(scores: dict[str, Any]) -> str:

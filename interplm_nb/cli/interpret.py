@@ -37,6 +37,20 @@ def add_interpret_command(
     command = add(
         commands, "interpret", "describe features in words, and score the descriptions", _EXAMPLES
     )
+    _add_features(command)
+    _add_describer(command)
+    _add_calls(command)
+    command.add_argument(
+        "--out",
+        type=a_path,
+        metavar="DIR",
+        help="write tables here; a language model's go into the run otherwise",
+    )
+    command.set_defaults(do=lambda options: say(_interpret(options)))
+
+
+def _add_features(command: argparse.ArgumentParser) -> None:
+    """What is described."""
     command.add_argument(
         "--run", type=a_path, required=True, metavar="RUN", help="folder of a finished run"
     )
@@ -49,6 +63,10 @@ def add_interpret_command(
     command.add_argument(
         "--source", default="sae", help="which of the run's SAEs (default: %(default)s)"
     )
+
+
+def _add_describer(command: argparse.ArgumentParser) -> None:
+    """Who describes and who judges, and what they see."""
     command.add_argument(
         "--provider",
         default="statistical",
@@ -86,6 +104,10 @@ def add_interpret_command(
     command.add_argument(
         "--twice", action="store_true", help="describe each feature a second time, and judge both"
     )
+
+
+def _add_calls(command: argparse.ArgumentParser) -> None:
+    """Calls of a language model: which are made, and their limits."""
     command.add_argument(
         "--dry-run", action="store_true", help="say calls, tokens and cost, and make no call"
     )
@@ -112,13 +134,6 @@ def add_interpret_command(
     command.add_argument(
         "--per-minute", type=factor, metavar="N", help="calls that may start in a minute"
     )
-    command.add_argument(
-        "--out",
-        type=a_path,
-        metavar="DIR",
-        help="write tables here; a language model's go into the run otherwise",
-    )
-    command.set_defaults(do=lambda options: say(_interpret(options)))
 
 
 def _price(text: str) -> tuple[float, float]:

@@ -194,6 +194,7 @@ class Counting:
         reading, ended = Lock(), Event()
 
         def work() -> None:
+            """Count one block after another until none is left or `ended` is set."""
             while not ended.is_set():
                 with reading:
                     block = next(blocks, None)

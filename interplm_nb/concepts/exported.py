@@ -47,6 +47,11 @@ EXPLAINED = {
     "high": "upper end of that interval",
     "q_value": "false discovery rate at which the pair beats chance on test; empty if not tested",
     "auprc": "test: area under the precision-recall curve over residues",
+    "motif_pattern": "PROSITE pattern of the letters around the feature's maxima; empty: no motif",
+    "description": "what the feature responds to, in words; empty: not described",
+    "described_by": "statistical, or the language model that described it",
+    "description_r": "Pearson r of maxima predicted from the description, on proteins not seen",
+    "note": "a person's own description of the feature",
 }
 """Columns that the header explains, in the order written; other columns follow, with name and
 type."""

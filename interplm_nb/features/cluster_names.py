@@ -34,6 +34,7 @@ CLUSTERS: dict[str, Any] = {
     "expected": pl.Float64,
     "p": pl.Float64,
     "q": pl.Float64,
+    "beyond_chance": pl.Boolean,
 }
 """Columns of `named_clusters`."""
 
@@ -69,9 +70,10 @@ def named_clusters(
     pl.DataFrame
         Columns of `CLUSTERS`: for each cluster a row per concept that a member matches, the one
         that names it first, then by p; a cluster without one has a row of its own, without a
-        concept. n_matching is k, n_matching_all K, expected n K / M. name and why_no_name (one
-        of the two is empty) are the cluster's. named_by_chance: the share of `DRAWS` shuffles of
-        the features over the map in which a concept would name the cluster.
+        concept. n_matching is k, n_matching_all K, expected n K / M; beyond_chance: whether the
+        concept could name the cluster. name and why_no_name (one of the two is empty) are the
+        cluster's. named_by_chance: the share of `DRAWS` shuffles of the features over the map in
+        which a concept could name the cluster.
 
     Examples
     --------
@@ -100,16 +102,19 @@ def named_clusters(
         "n_matching_all": n_all[concept],
         "p": p[own, concept],
         "q": q[own, concept],
-        "names": names[own, concept],
+        "beyond_chance": names[own, concept],
     }
     found = pl.concat([pl.DataFrame(pairs), concepts[concept]], how="horizontal")
     by_chance = _named_by_chance(cluster, carries, tails, least, seed)
     every = {"cluster": np.arange(len(sizes)), "n_features": sizes, "named_by_chance": by_chance}
-    order = ["cluster", "names", "p", "n_matching", "concept"]
+    order = ["cluster", "beyond_chance", "p", "n_matching", "concept"]
     table = pl.DataFrame(every).join(found, on="cluster", how="left")
-    table = table.with_columns(pl.col("n_matching", "n_matching_all").fill_null(0))
+    table = table.with_columns(
+        pl.col("n_matching", "n_matching_all").fill_null(0),
+        pl.col("beyond_chance").fill_null(value=False),
+    )
     table = table.sort(order, descending=[False, True, False, True, False])
-    named = pl.col("names").first().over("cluster").fill_null(value=False)
+    named = pl.col("beyond_chance").first().over("cluster")
     alone = pl.col("concept").first().over("cluster")
     table = table.with_columns(
         name=pl.when(named & pl.lit(not why_not)).then(alone).otherwise(pl.lit("")),

@@ -234,13 +234,7 @@ def example_proteins(
         some = firing.filter((fraction > low) & (fraction <= high))
         kinds.append((f"({low:g}, {high:g}]", _shuffled(some, seed)))
     if clusters is not None:
-        strength: dict[int, float] = {}
-        for accession, maximum in firing.select("accession", "maximum").iter_rows():
-            strength.setdefault(clusters[accession], maximum)  # the strongest comes first
-        near = [(strength.get(clusters[a], 0.0), a) for a in silent["accession"]]
-        by_strength = pl.Series([value for value, _ in near], dtype=pl.Float64)
-        order = by_strength.arg_sort(descending=True)[: int((by_strength > 0).sum())]
-        kinds.append(("near miss", silent[order]))
+        kinds.append(("near miss", _near_misses(firing, silent, clusters)))
     kinds.append(("silent", _shuffled(silent, seed)))
     parts = [pl.DataFrame(schema=EXAMPLES)]
     for kind, table in kinds:
@@ -259,6 +253,19 @@ def _silent(activations: FeatureActivations, firing: pl.Series) -> pl.DataFrame:
     table = pl.DataFrame({"accession": proteins.accessions, "length": proteins.lengths})
     zero = [pl.lit(0).alias(name) for name in ("maximum", "share", "n_active", "position")]
     return table.filter(~pl.col("accession").is_in(firing.to_list())).with_columns(zero)
+
+
+def _near_misses(
+    firing: pl.DataFrame, silent: pl.DataFrame, clusters: Mapping[str, int]
+) -> pl.DataFrame:
+    """Silent proteins of clusters that fire, those of the strongest clusters first."""
+    strength: dict[int, float] = {}
+    for accession, maximum in firing.select("accession", "maximum").iter_rows():
+        strength.setdefault(clusters[accession], maximum)  # the strongest comes first
+    near = [strength.get(clusters[a], 0.0) for a in silent["accession"]]
+    by_strength = pl.Series(near, dtype=pl.Float64)
+    order = by_strength.arg_sort(descending=True)[: int((by_strength > 0).sum())]
+    return silent[order]
 
 
 def _shuffled(table: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -11,11 +11,15 @@ from scipy import sparse
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.activations_writer import shape_of
+from interplm_nb.features.families import BY_CHANCE
 from interplm_nb.progress import progress_bar
 
 LEAST_LIFT = 2.0
 """A parent is active on a child's residues at least this many times as often as anywhere: a feature
 that is always on is nobody's parent."""
+LEAST_SHARE = 0.5
+"""Least share of a child's residues that a parent covers. Chance alone is too low a bar: features
+of a random SAE, too, fire together more often than shifted ones, on few of their residues."""
 SHIFTS = 99
 """Shifts along the axis behind `by_chance`."""
 
@@ -119,6 +123,17 @@ def hierarchy(
     )
     typed = [pl.col(name).cast(kind) for name, kind in HIERARCHY.items()]
     return table.filter(pl.col("n_active") > 0).select(typed)
+
+
+def beyond_first(table: pl.DataFrame) -> pl.DataFrame:
+    """Of a `hierarchy`, the features that the first prefix lacks: those that can have a parent."""
+    return table.filter(pl.col("by_chance").is_not_null())
+
+
+def with_parent(table: pl.DataFrame) -> pl.DataFrame:
+    """Of a `hierarchy`, the features whose parent is beyond chance (`families.BY_CHANCE`) and
+    covers at least `LEAST_SHARE` of their residues."""
+    return table.filter(pl.col("by_chance") <= BY_CHANCE, pl.col("share") >= LEAST_SHARE)
 
 
 def _active(

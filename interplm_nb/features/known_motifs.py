@@ -165,6 +165,7 @@ def _correlations(own: np.ndarray, other: np.ndarray) -> np.ndarray:
     """float64 [L, M]: Pearson correlation of all pairs of columns; 0 for a flat one."""
 
     def standard(matrix: np.ndarray) -> np.ndarray:
+        """Each row less its mean, of length 1; zeros for a flat row."""
         centred = matrix - matrix.mean(axis=1, keepdims=True)
         size = np.linalg.norm(centred, axis=1, keepdims=True)
         return np.divide(centred, size, out=np.zeros_like(centred), where=size > 1e-9)

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 
-from interplm_nb.features.cluster_names import MIN_MEMBERS, SIGNIFICANT
 from interplm_nb.features.families import BY_CHANCE
+from interplm_nb.features.hierarchy import beyond_first, with_parent
 from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.tables import Sentence, Table
 from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
@@ -136,9 +136,10 @@ def clusters(table: pl.DataFrame, n: int = 20) -> Table | Sentence:
     if table.is_empty():
         return Sentence("The map has no clusters: no features lie close enough together.")
     best = table.unique("cluster", keep="first", maintain_order=True)
-    beyond = best.filter(pl.col("q") <= SIGNIFICANT, pl.col("n_matching") >= MIN_MEMBERS).height
     reasons = set(best["why_no_name"])
-    words = f"{beyond:,} of {best.height:,} clusters have a concept beyond chance"
+    words = (
+        f"{best['beyond_chance'].sum():,} of {best.height:,} clusters have a concept beyond chance"
+    )
     caption = f"{words} (with features shuffled over the map: {best['named_by_chance'].sum():.2g})"
     if len(reasons) == 1 and not (best["name"] != "").any():
         caption += f"; no cluster has a name: {reasons.pop()}"
@@ -164,8 +165,8 @@ def hierarchy(table: pl.DataFrame, n: int = 4) -> Table | Sentence:
             "This SAE has no prefixes, so its features have no parents; train.recipe = matryoshka "
             "makes one that has."
         )
-    below = table.filter(pl.col("by_chance").is_not_null())
-    sure = below.filter(pl.col("by_chance") <= BY_CHANCE)
+    table, random = (table.filter(source=source) for source in ("sae", "random_sae"))
+    below, sure = beyond_first(table), with_parent(table)
     children: dict[int, list[int]] = {}
     for feature, parent in sure.select("feature", "parent").iter_rows():
         children.setdefault(parent, []).append(feature)
@@ -177,11 +178,11 @@ def hierarchy(table: pl.DataFrame, n: int = 4) -> Table | Sentence:
     shown = listed.join(table, on="feature", how="left", maintain_order="left").with_columns(
         feature=indent + pl.col("feature").cast(pl.String)
     )
-    kept = sure.height / max(1, below.height)
+    control = f"{with_parent(random).height:,} of {beyond_first(random).height:,}"
     return Table(
         shown.select("feature", "prefix", "n_active", "share", "lift", "by_chance"),
-        f"features under their parents; {kept:.0%} of the {below.height:,} beyond the first prefix "
-        f"have one beyond chance ({BY_CHANCE:.0%} would by chance)",
+        f"features under their parents; {sure.height:,} of the {below.height:,} beyond the first "
+        f"prefix have one (of the random SAE's, cut at the same prefixes, {control})",
         {
             "prefix": "in the first",
             "n_active": "active residues",

@@ -234,6 +234,7 @@ class _Conversation:
         again = {s.found.feature: d for s, d in zip(self._of, second, strict=True)}
 
         async def scored(subject: Subject) -> Any:
+            """What the judge found for a feature; None where it was not described in time."""
             feature = subject.found.feature
             if feature in summaries:
                 other = [summaries[f] for f in others[feature]]
@@ -254,6 +255,7 @@ class _Conversation:
         bar = progress_bar(total=len(self._of), desc=name, leave=False)
 
         async def one(subject: Subject) -> Any:
+            """What `do` returns, or None after a stop."""
             try:
                 return await do(subject)
             except _StoppedError:

@@ -215,6 +215,7 @@ def judge_statistically(
     of_test = None if clusters is None else clusters[test]
 
     def values(statements: Sequence[Statement], places: np.ndarray) -> np.ndarray:
+        """float64 [n, n_statements]: each statement's value on the proteins at `places`."""
         columns = [statement.values(known, places) for statement in statements]
         return np.stack(columns, axis=1) if columns else np.empty((len(places), 0))
 
@@ -222,6 +223,7 @@ def judge_statistically(
     length = [c[:, :1] for c in composition]
 
     def of(what: Stated) -> list[np.ndarray]:
+        """The regression's columns, of training and of test: what is stated, then the length."""
         return [
             np.column_stack([values(what.for_a_judge_who(sees), p), of_length])
             for p, of_length in zip((train, test), length, strict=True)

@@ -135,18 +135,9 @@ def sample(
         For another unit than "max", clusters that do not fit, or `close` without clusters.
     """
     _check_unit(activations)
-    n = len(activations.proteins)
-    if clusters is not None and np.shape(clusters) != (n,):
-        raise ValueError(
-            f"clusters must be one number per protein, shape ({n},), not {np.shape(clusters)}"
-        )
-    if close and clusters is None:
-        raise ValueError("close negatives are silent members of clusters; give the clusters")
-    sizes = sizes or Sizes()
-    found = proteins_of(activations, feature)
-    maximum, position = np.zeros(n, np.float32), np.zeros(n, np.int64)
-    place = np.array([activations.proteins.index(a) for a in found["accession"]], np.int64)
-    maximum[place], position[place] = found["maximum"].to_numpy(), found["position"].to_numpy()
+    n, sizes = len(activations.proteins), sizes or Sizes()
+    _check_clusters(clusters, n, close)
+    maximum, position = _maxima(activations, feature)
     bin_of = bins(maximum)
     strong = bin_of > BINS - 3
     if np.count_nonzero(strong) < sizes.least:
@@ -157,9 +148,7 @@ def sample(
     of_each = np.bincount(in_training[strong], minlength=2)
     if of_each.min() < max(1, sizes.least // 4):
         return None
-    fires = np.zeros(cluster_of.max(initial=0) + 1, bool)
-    fires[cluster_of[bin_of > 0]] = True
-    near = (bin_of == 0) & fires[cluster_of] if close else np.zeros(n, bool)
+    near = _near(bin_of, cluster_of) if close else np.zeros(n, bool)
     kind = np.where(bin_of > 0, "active", np.where(near, "close", "silent"))
     halves = []
     for half in (in_training, ~in_training):
@@ -185,6 +174,31 @@ def _check_unit(activations: FeatureActivations) -> None:
             f"sampling needs fractions of each feature's maximum (unit 'max'), not unit "
             f"{activations.unit!r}; use relative_to"
         )
+
+
+def _check_clusters(clusters: np.ndarray | None, n: int, close: bool) -> None:
+    if clusters is not None and np.shape(clusters) != (n,):
+        raise ValueError(
+            f"clusters must be one number per protein, shape ({n},), not {np.shape(clusters)}"
+        )
+    if close and clusters is None:
+        raise ValueError("close negatives are silent members of clusters; give the clusters")
+
+
+def _maxima(activations: FeatureActivations, feature: int) -> tuple[np.ndarray, np.ndarray]:
+    """Maximum, float32 [n_proteins], and its position, int64, from 1; both 0 where silent."""
+    proteins, found = activations.proteins, proteins_of(activations, feature)
+    maximum, position = np.zeros(len(proteins), np.float32), np.zeros(len(proteins), np.int64)
+    place = np.array([proteins.index(a) for a in found["accession"]], np.int64)
+    maximum[place], position[place] = found["maximum"].to_numpy(), found["position"].to_numpy()
+    return maximum, position
+
+
+def _near(bin_of: np.ndarray, cluster_of: np.ndarray) -> np.ndarray:
+    """bool [n_proteins]: silent, in a cluster on which the feature fires."""
+    fires = np.zeros(cluster_of.max(initial=0) + 1, bool)
+    fires[cluster_of[bin_of > 0]] = True
+    return (bin_of == 0) & fires[cluster_of]
 
 
 def _dealt(bin_of: np.ndarray, cluster_of: np.ndarray, random: np.random.Generator) -> np.ndarray:

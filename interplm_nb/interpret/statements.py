@@ -56,10 +56,12 @@ class Concept(Statement):
 
     @property
     def short(self) -> str:
+        """The concept's name after "on"."""
         return f"on {self.name}"
 
     @property
     def long(self) -> str:
+        """The concept, with residues and proteins that support it, and F1."""
         return (
             f"{self.name}: of {self.n_active} residues above {self.threshold:g}, {self.n_right} "
             f"carry it, in {self.n_proteins} proteins; {self.n_carried} carry it in all "
@@ -67,6 +69,7 @@ class Concept(Statement):
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n]: log(1 + residues of each protein that carry the concept)."""
         column = known.labels.concepts["concept"].to_list().index(self.name)
         return np.log1p(known.residues_of[proteins][:, [column]].toarray()[:, 0])
 
@@ -85,10 +88,12 @@ class Word(Statement):
 
     @property
     def short(self) -> str:
+        """The word, as one of the names of proteins."""
         return f'in proteins named "{self.word}"'
 
     @property
     def long(self) -> str:
+        """The word, with how many strong and silent proteins hold it, and Fisher's q."""
         return (
             f'"{self.word}" is in the names of {self.n_strong} of {self.strong} proteins in which '
             f"it is strong and of {self.n_silent} of {self.silent} in which it is silent "
@@ -96,6 +101,7 @@ class Word(Statement):
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n]: 1 where a protein's name holds the word, 0 elsewhere."""
         column = known.vocabulary.index(self.word)
         return known.words_of[proteins][:, [column]].toarray()[:, 0].astype(np.float64)
 
@@ -111,11 +117,13 @@ class Pattern(Statement):
 
     @property
     def short(self) -> str:
+        """The motif as a pattern; a weak one has none."""
         text = pattern(self.found).text
         return f"at the motif {text}" if text else "at residues with a weak motif"
 
     @property
     def long(self) -> str:
+        """The motif's bits over its sites, beside those at random places."""
         found = self.found
         return (
             f"Motif {pattern(found).text or 'that no pattern states'}: "
@@ -124,6 +132,7 @@ class Pattern(Statement):
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n], bits: the motif's highest log odds in each protein."""
         return np.array([along(self.odds, s).max() for s in _sequences(known, proteins)])
 
 
@@ -139,16 +148,19 @@ class Letters(Statement):
 
     @property
     def short(self) -> str:
+        """Such as "on G or P"."""
         return f"on {' or '.join(self.letters)}"
 
     @property
     def long(self) -> str:
+        """How many maxima are on these letters, beside the share by chance."""
         return (
             f"{self.n} of {self.of} maxima are on {' or '.join(self.letters)}; by chance "
             f"{self.by_chance:.0%}."
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n]: the share of each protein's residues that are these letters."""
         sequences = _sequences(known, proteins)
         return np.array([sum(map(s.count, self.letters)) / len(s) for s in sequences])
 
@@ -167,16 +179,19 @@ class Position(Statement):
 
     @property
     def short(self) -> str:
+        """Which end of proteins."""
         return f"near the {'start' if self.at_start else 'end'} of proteins"
 
     @property
     def long(self) -> str:
+        """How many maxima lie near this end, beside the share by chance."""
         return (
             f"{self.n} of {self.of} maxima lie on the {'first' if self.at_start else 'last'} "
             f"{NEAR_END} residues; by chance {self.by_chance:.0%}."
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n], bits: the motif's highest log odds on `NEAR_END` residues of this end."""
         here = slice(None, NEAR_END) if self.at_start else slice(-NEAR_END, None)
         return np.array([along(self.odds, s)[here].max() for s in _sequences(known, proteins)])
 
@@ -192,16 +207,19 @@ class Period(Statement):
 
     @property
     def short(self) -> str:
+        """Such as "every 7 residues"."""
         return f"every {self.period} residues"
 
     @property
     def long(self) -> str:
+        """The period, with its strength and the proteins that it was found in."""
         return (
             f"Onsets follow one another every {self.period} residues (strength "
             f"{self.strength:.2f} of 1, {self.n_proteins} proteins)."
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n]: the share of residues that are the same letter one period later."""
         letters = [np.frombuffer(s.encode(), np.uint8) for s in _sequences(known, proteins)]
         p = self.period
         return np.array([np.mean(s[p:] == s[:-p]) if len(s) > p else 0.0 for s in letters])
@@ -242,16 +260,22 @@ class Structure(Statement):
 
     @property
     def short(self) -> str:
+        """What `IN_STRUCTURES` says of maxima there."""
         return IN_STRUCTURES[self.label]
 
     @property
     def long(self) -> str:
+        """How many maxima carry the label, beside the share by chance."""
         return (
             f"{self.n} of {self.of} maxima in proteins with a structure lie {self.short}; by "
             f"chance {self.by_chance:.0%}."
         )
 
     def values(self, known: Known, proteins: np.ndarray) -> np.ndarray:
+        """float64 [n], bits: the motif's highest log odds on residues with the label.
+
+        Its lowest of all in a protein without such residues; NaN without a structure.
+        """
         carried, found = known.on_structures[self.label], np.full(len(proteins), np.nan)
         for i in np.flatnonzero(known.has_structure[proteins]).tolist():
             own = slice(*known.proteins.offsets[proteins[i] : proteins[i] + 2].tolist())

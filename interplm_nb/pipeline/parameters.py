@@ -539,6 +539,18 @@ class InterpretParameters(StageParameters):
     )
     seed: int = Field(0, ge=0, le=SEED, description="Seed of halves, draws and resamples.")
 
+    def input_files(self) -> dict[str, Path]:
+        """The table, and the structures that it lists, as far as they are there."""
+        from interplm_nb.readers.structure_list import listed
+
+        found = super().input_files()
+        table = found.get("structures")
+        if table is not None and table.is_file():
+            folder = table.parent.resolve()
+            files = {file for _, file, _ in listed(table) if file.is_file()}
+            found |= {f"structures: {f.relative_to(folder)}": f for f in sorted(files)}
+        return found
+
 
 def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:
     """A sentence that refuses a name and offers the nearest known ones."""

@@ -470,8 +470,8 @@ class Run(RunFolder):
     def feature_table(self, content: FeatureTable, source: str = "sae") -> pl.DataFrame:
         """What stage `features` says of a source's features, as `stages.features` lists it.
 
-        "statistics" and "motifs" are there for every SAE of `SAES`; the others for the trained
-        one. PipelineError before the stage.
+        "statistics" and "motifs" are there for every SAE of `SAES`, "hierarchy" for the trained
+        and the random one, the others for the trained one. PipelineError before the stage.
         """
         return self._table("features", source_file(source, content), "FeatureTable")
 

@@ -203,6 +203,7 @@ def _stage(
     work.say(f"{name}: {place}{words and f', {words}'}; running {notebook}")
 
     def still(passed: float) -> None:
+        """Say how long the stage has run, where no progress is shown."""
         words = left.words(params.stage, passed)
         if work.progress is None:
             work.say(f"{name}: {place}, {passed / 60:.0f} min passed{words and f', {words}'}")

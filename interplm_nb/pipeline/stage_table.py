@@ -154,7 +154,8 @@ STAGES = {
             reads=("proteins", "train", "activations", "concepts"),
             outputs=(
                 *_files(SAES, "statistics", "motifs"),
-                *_files(("sae",), "known", "neighbours", "matches", "clusters", "hierarchy"),
+                *_files(("sae",), "known", "neighbours", "matches", "clusters"),
+                *_files(("sae", "random_sae"), "hierarchy"),
             ),
         ),
         Stage(

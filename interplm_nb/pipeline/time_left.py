@@ -84,6 +84,7 @@ def every_minute(say: Callable[[float], None]) -> Iterator[None]:
     ended, began = threading.Event(), time.monotonic()
 
     def watch() -> None:
+        """Call `say` each minute until the block ends."""
         while not ended.wait(MINUTE):
             say(time.monotonic() - began)
 

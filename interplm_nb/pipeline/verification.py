@@ -89,6 +89,7 @@ def _by_itself(run: Run, path: Path, stage: str | None) -> Checked:
     summed = False
 
     def same(path: Path) -> bool:
+        """True, or DamagedFileError; notes whether the file has a sum of its own."""
         nonlocal summed
         summed = _compared(path)
         return True

@@ -162,6 +162,7 @@ def jacobian_blocks(
     base = plm.tokens([sequence])
 
     def logits(tokens: torch.Tensor) -> torch.Tensor:
+        """float32 [B, L, 20]: logits of `AMINO_ACIDS` at each residue."""
         found = plm.forward(tokens, edit=edit, logits=True).logits
         assert found is not None  # `check_contacts` has seen to it
         return found[:, start : start + n].float()[..., classes]

@@ -177,6 +177,7 @@ class HuggingFaceModel:
         taken: dict[int, Tensor] = {}
 
         def at(layer: int, x: Tensor) -> Tensor:
+            """The representation x at a layer, edited where asked, and kept where wanted."""
             if layer in edit:
                 x = edited(edit[layer], x, layer)
             if layer in layers:
@@ -284,6 +285,7 @@ def _before(at: Any, layer: int, last: bool) -> Any:
     """A hook of the block that reads `layer`, as its first or named argument."""
 
     def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Replace the block's input by what `at` returns; end the run there if it is the last."""
         x = at(layer, args[0] if args else kwargs["hidden_states"])
         if last:
             raise _Reached
@@ -296,6 +298,7 @@ def _after(at: Any, layer: int) -> Any:
     """A hook of the stack of all blocks."""
 
     def hook(_: nn.Module, __: Any, output: Any) -> Any:
+        """Replace the stack's output by what `at` returns."""
         if isinstance(output, tuple):
             return (at(layer, output[0]), *output[1:])
         output.last_hidden_state = at(layer, output.last_hidden_state)

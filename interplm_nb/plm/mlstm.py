@@ -115,6 +115,7 @@ def looked_up(tables: tuple[Tensor, Tensor], tokens: Tensor) -> Inputs:
     xm, xz = (t.new_empty(tokens.shape[1], t.shape[1]) for t in tables)
 
     def at(t: int) -> tuple[Tensor, Tensor]:
+        """`Inputs` of step t: rows of the tables."""
         torch.index_select(tables[0], 0, tokens[t], out=xm)
         torch.index_select(tables[1], 0, tokens[t], out=xz)
         return xm, xz
@@ -127,6 +128,7 @@ def multiplied(layer: Layer, x: Tensor, block: int = BLOCK_STEPS) -> Inputs:
     held: list[tuple[Tensor, Tensor]] = []
 
     def at(t: int) -> tuple[Tensor, Tensor]:
+        """`Inputs` of step t, from those of its block."""
         if t % block == 0 or not held:
             held[:] = [layer.inputs(x[t - t % block : t - t % block + block])]
         xm, xz = held[0]
@@ -179,6 +181,7 @@ def _gates(layer: Layer, cell: Tensor) -> Callable[[Tensor, Tensor], None]:
     gates = cell.new_empty(min(most, lanes), 4 * units)
 
     def step(z: Tensor, h: Tensor) -> None:
+        """The new state from z [B, 4H], which may be overwritten, into `cell` and h [B, H]."""
         for part in parts:
             n = part.stop - part.start
             g = z[part] if z.dtype == cell.dtype else gates[:n].copy_(z[part])

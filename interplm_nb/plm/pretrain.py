@@ -133,11 +133,13 @@ def initial_weights(architecture: Architecture, seed: int) -> dict[str, Tensor]:
     d, weights = architecture.d_model, {}
 
     def linear(name: str, d_in: int, d_out: int) -> None:
+        """Add a linear map: a Xavier-uniform weight [d_out, d_in] and a bias of 0."""
         bound = math.sqrt(6 / (d_in + d_out)) / math.sqrt(2)
         weights[f"{name}.weight"] = (torch.rand(d_out, d_in, generator=g) * 2 - 1) * bound
         weights[f"{name}.bias"] = torch.zeros(d_out)
 
     def norm(name: str) -> None:
+        """Add a layer norm [d_model]: a weight of 1 and a bias of 0."""
         weights[f"{name}.weight"], weights[f"{name}.bias"] = torch.ones(d), torch.zeros(d)
 
     weights["embed_tokens.weight"] = torch.randn(len(ALPHABET), d, generator=g) * 0.02

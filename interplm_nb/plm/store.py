@@ -1,8 +1,8 @@
 """Embeddings of a PLM on disk, one folder per layer, from one run in little memory."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.plm.protocol import PLM
@@ -83,18 +83,27 @@ def embed_to(
         unit_scale=True,
         disable=not progress,
     ) as bar:
-        for shard, first, part in _shards(writers.values()):
-            lacking = {k: w for k, w in writers.items() if shard in w.missing}
-            for rows, values in (
-                plm.embed(part, sorted(lacking), tokens_per_batch, False, long=long)
-                if lacking
-                else ()
-            ):
-                for layer, writer in lacking.items():
-                    writer.write(rows + first, values[layer].float().cpu().numpy())
-                bar.update(len(rows))
-            bar.update(0 if lacking else part.n_residues)
+        _write(writers, plm, tokens_per_batch, long, bar)
     return {k: done[k] if k in done else writers[k].finish() for k in dict.fromkeys(layers)}
+
+
+def _write(
+    writers: Mapping[int, EmbeddingsWriter],
+    plm: PLM,
+    tokens_per_batch: int | None,
+    long: Literal["refuse", "window"],
+    bar: Any,
+) -> None:
+    """Compute and write the shards that a layer lacks; `bar` counts residues."""
+    for shard, first, part in _shards(writers.values()):
+        lacking = {k: w for k, w in writers.items() if shard in w.missing}
+        for rows, values in (
+            plm.embed(part, sorted(lacking), tokens_per_batch, False, long=long) if lacking else ()
+        ):
+            for layer, writer in lacking.items():
+                writer.write(rows + first, values[layer].float().cpu().numpy())
+            bar.update(len(rows))
+        bar.update(0 if lacking else part.n_residues)
 
 
 def _shards(writers: Iterable[EmbeddingsWriter]) -> Iterable[tuple[int, int, Proteins]]:

@@ -50,6 +50,7 @@ class Block(NamedTuple):
         """
 
         def pair(name: str) -> tuple[Tensor, Tensor]:
+            """Weight and bias of one module of the layer."""
             return weights[f"layers.{layer}.{name}.weight"], weights[f"layers.{layer}.{name}.bias"]
 
         return cls(

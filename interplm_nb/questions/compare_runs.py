@@ -184,15 +184,8 @@ def compare_runs(
             if counts[0] is not None and counted is not None
             else None
         )
-        table = _concepts(sides[0], side, drawn.concepts() if drawn else None)
-        gained, lost = (
-            table.filter(pl.col("change") == change).height for change in ("gained", "lost")
-        )
-        rows.append(
-            _row(side, common, sides[0])
-            | (drawn.mean() if drawn else {})
-            | {"gained": gained, "lost": lost}
-        )
+        table, row = _compared(sides[0], side, common, drawn)
+        rows.append(row)
         tables.append(
             table.with_columns(first_model=pl.lit(sides[0].model), second_model=pl.lit(side.model))
             if across_models
@@ -301,6 +294,17 @@ class _Drawn:
         return pl.DataFrame(
             rows, schema={"concept": pl.String, "low": pl.Float64, "high": pl.Float64}, orient="row"
         )
+
+
+def _compared(
+    first: _Side, second: _Side, common: set[str], drawn: _Drawn | None
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """The concepts of two runs, and the second's row of `RUNS`."""
+    table = _concepts(first, second, drawn.concepts() if drawn else None)
+    changed = {
+        change: table.filter(pl.col("change") == change).height for change in ("gained", "lost")
+    }
+    return table, _row(second, common, first) | (drawn.mean() if drawn else {}) | changed
 
 
 def _concepts(first: _Side, second: _Side, bounds: pl.DataFrame | None) -> pl.DataFrame:

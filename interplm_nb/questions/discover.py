@@ -145,19 +145,8 @@ def discover(
     _check(min_confidence, per_concept)
     proteins = run.proteins()
     values, annotations = sparse_of(run, source), run.annotations()
-    pairs = of_concepts(_pairs(run, source), concepts)
     known = set(annotations.concepts)
-    left_out = sorted(set(pairs["concept"]) - known)
-    pairs = (
-        pairs.filter(pl.col("concept").is_in(known))
-        .group_by("concept", maintain_order=True)
-        .head(per_concept)
-    )
-    if pairs.is_empty():
-        raise PipelineError(
-            f"no feature of {source!r} is linked to any of the {len(known)} concepts in "
-            f"{run.folder}; run stage 'concepts' on more proteins"
-        )
+    pairs, left_out = _searched_with(run, source, concepts, known, per_concept)
     files = demo_structures(proteins) if structures is None else structures
     table = discovery.discover(
         values,
@@ -176,6 +165,25 @@ def discover(
         maintain_order="left",
     )
     return Discovered(table, min_confidence, pairs["concept"].n_unique(), pairs.height, left_out)
+
+
+def _searched_with(
+    run: Run, source: str, concepts: Sequence[str], known: set[str], per_concept: int
+) -> tuple[pl.DataFrame, list[str]]:
+    """The best pairs of each linked concept that is known, and the linked ones that are not."""
+    pairs = of_concepts(_pairs(run, source), concepts)
+    left_out = sorted(set(pairs["concept"]) - known)
+    pairs = (
+        pairs.filter(pl.col("concept").is_in(known))
+        .group_by("concept", maintain_order=True)
+        .head(per_concept)
+    )
+    if pairs.is_empty():
+        raise PipelineError(
+            f"no feature of {source!r} is linked to any of the {len(known)} concepts in "
+            f"{run.folder}; run stage 'concepts' on more proteins"
+        )
+    return pairs, left_out
 
 
 def demo_structures(proteins: Proteins) -> dict[str, Path]:

@@ -9,9 +9,12 @@ from interplm_nb.concepts.exported import write_exported
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import scored_source
+from interplm_nb.questions.feature_tables import FeatureTables
 from interplm_nb.saving import read_parquet
 
 _PAIR = ["concept", "feature"]
+_OF_FEATURE = ("motif_pattern", "description", "described_by", "description_r")
+"""Columns of `FeatureTables` that go with every pair of a feature."""
 
 _HOW = {
     "strict": "features and thresholds are chosen on validation and read on test; no homology "
@@ -26,11 +29,13 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
 
     The format is `exported.write_exported`; returns the number of pairs. Concepts are those that
     the run scores. If the source has links (stage `concepts`), their further columns, such as
-    q_value, are added to linked pairs (`strict`). PipelineError if the run has no such scores, and
-    for the linear probe.
+    q_value, are added to linked pairs (`strict`). Where stages `features` and `interpret` have run,
+    the feature's motif, description and its score go with every pair, and people's notes.
+    PipelineError if the run has no such scores, and for the linear probe.
     """
     best = counted_pairs(run, source, convention)
-    table = _pairs(run, source, convention, best["concept"].to_list(), min_f1)
+    pairs = _pairs(run, source, convention, best["concept"].to_list(), min_f1)
+    table = pairs.join(_words(run, source), on="feature", how="left", maintain_order="left")
     scored = run.table("concepts", "comparison").filter(
         pl.col("source") == source, pl.col("convention") == convention
     )
@@ -125,6 +130,14 @@ def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:
         "sequences": counted,
         "annotations": run.annotations(convention).fingerprint if whole else None,
     }
+
+
+def _words(run: Run, source: str) -> pl.DataFrame:
+    """feature, and what is said of it, as far as the run has it."""
+    columns = FeatureTables.of(run, source, looked=None).columns
+    said = columns.select("feature", *(name for name in _OF_FEATURE if name in columns.columns))
+    notes = run.notes(source).select("feature", note="description")
+    return said.join(notes, on="feature", how="full", coalesce=True) if notes.height else said
 
 
 def _pairs(

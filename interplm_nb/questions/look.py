@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.annotations import Annotations
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import PROFILE, looked, names_folder, write_looked
 from interplm_nb.pipeline.maxima import Maxima
@@ -138,19 +139,7 @@ def look(
     enrichment, background = _enrichment(chosen, values.relative_to(maxima.train))
     about = _about(chosen, kept, background, read.report)
     with atomic_path(out) as draft:
-        made = run_from_parts(
-            draft,
-            kept,
-            read.annotations.of(kept),
-            (block for block in values.blocks()),
-            splits=pl.DataFrame({"accession": kept.accessions, "split": "test"}),
-            maxima=maxima,
-            plm=chosen.plm.name,
-            layer=_layer(chosen.sae),
-        )
-        Run.create(draft, PROFILE).note_model(chosen.model)
-        if chosen.home is not None:
-            _copy_names(chosen.home, chosen.source, names_folder(made))
+        made = _write_run(draft, chosen, read.annotations.of(kept), values, maxima)
         write_looked(made, about, enrichment)
     return Run.open(out)
 
@@ -248,6 +237,30 @@ def _alone(sae: "SAE", device: str) -> _Chosen:
     sae.check_place(model.widths[about.layer], f"layer {about.layer} of {model.name}")
     asked = RunModel(about.plm, about.plm, record_of(model))
     return _Chosen(model, sae.to(model.device), asked, None, "sae")
+
+
+def _write_run(
+    folder: Path,
+    chosen: _Chosen,
+    annotations: Annotations,
+    values: FeatureActivations,
+    maxima: Maxima,
+) -> Run:
+    """A run of these proteins, all of them test, with the SAE's names."""
+    made = run_from_parts(
+        folder,
+        values.proteins,
+        annotations,
+        (block for block in values.blocks()),
+        splits=pl.DataFrame({"accession": values.proteins.accessions, "split": "test"}),
+        maxima=maxima,
+        plm=chosen.plm.name,
+        layer=_layer(chosen.sae),
+    )
+    Run.create(folder, PROFILE).note_model(chosen.model)
+    if chosen.home is not None:
+        _copy_names(chosen.home, chosen.source, names_folder(made))
+    return made
 
 
 def _layer(sae: "SAE") -> int:

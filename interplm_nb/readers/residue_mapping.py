@@ -77,6 +77,7 @@ def map_residues(
     ]
 
     def ambiguous() -> tuple[str, ...]:
+        """Names of mapped residues that another alignment, as good, puts elsewhere."""
         moves = elsewhere(chain, sequence)[slots]
         return tuple(residues[i].name for i in kept if moves[i])
 

@@ -139,11 +139,7 @@ def separate(
     FileNotFoundError
         Without MMseqs2; the message says how to get it.
     """
-    if splits["accession"].to_list() != proteins.accessions:
-        raise ValueError(
-            f"the splits list {splits.height:,} proteins, not these {len(proteins):,} in their "
-            "order; split the clusters of exactly these proteins"
-        )
+    _check_listed(splits, proteins)
     report = clusters.report
     dealt = home = (
         splits["split"].replace_strict(SPLITS, range(3), return_dtype=pl.Int64).to_numpy()
@@ -167,14 +163,12 @@ def separate(
     made = Clusters(numbered(labels, proteins), replace(report, **sizes(labels, proteins)))
     final = made.table.with_columns(split=pl.Series([SPLITS[i] for i in home], dtype=pl.String))
     check_no_split_is_empty(final)
-    partial = pl.concat(found).filter(
-        pl.col("coverage") < report.coverage, pl.col("e_value") <= PARTIAL_E_VALUE
-    )
+    partial = _partial(pl.concat(found), report.coverage)
     result = Separation(
         clusters=made,
         splits=final.drop("residues"),
         merged=pl.concat(merged),
-        partial_relatives=_named(_distinct(partial), proteins, home),
+        partial_relatives=_named(partial, proteins, home),
         n_moved=int((home != dealt).sum()),
         n_left=close.height,
         exhaustive=exhaustive,
@@ -222,6 +216,21 @@ def partial_counts(splits: pl.DataFrame, partial_relatives: pl.DataFrame) -> dic
         - len(without_partial_relatives(splits, partial_relatives, split))
         for split in ("validation", "test")
     }
+
+
+def _check_listed(splits: pl.DataFrame, proteins: Proteins) -> None:
+    if splits["accession"].to_list() != proteins.accessions:
+        raise ValueError(
+            f"the splits list {splits.height:,} proteins, not these {len(proteins):,} in their "
+            "order; split the clusters of exactly these proteins"
+        )
+
+
+def _partial(pairs: pl.DataFrame, coverage: float) -> pl.DataFrame:
+    """Each pair of partial relatives once."""
+    return _distinct(
+        pairs.filter(pl.col("coverage") < coverage, pl.col("e_value") <= PARTIAL_E_VALUE)
+    )
 
 
 def _across(

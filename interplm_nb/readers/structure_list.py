@@ -46,27 +46,33 @@ def structures_in(path: Path | None, proteins: Proteins) -> "dict[str, Callable[
         files = StructureFiles(path, offline=True)
         here = zip(proteins.accessions, proteins.sequences, strict=True)
         return {a: partial(files.structure, a, s) for a, s in here if files.own_path(a)}
-    report = ReadReport(path)
-    names, rows = table_rows(path, _NEEDED + _OPTIONAL, _NEEDED, report)
+    found: dict[str, Callable[[], Structure]] = {}
+    for accession, file, chain in listed(path):
+        if accession in proteins and accession not in found:
+            sequence = proteins.sequence(accession)
+            found[accession] = partial(Structure.by_alignment, file, accession, sequence, chain)
+    return found
+
+
+def listed(table: Path) -> Iterator[tuple[str, Path, str | None]]:
+    """Accession, file and chain of each row of a table, as `structures_in` takes it."""
+    report = ReadReport(table)
+    names, rows = table_rows(table, _NEEDED + _OPTIONAL, _NEEDED, report)
     missing = [name for name in _NEEDED if name not in names]
     if missing:
         raise InputError(
-            f"{path}: a table of structures needs the columns accession and file (and chain, if it "
-            f"matters); {missing[0]!r} is not among {names}"
+            f"{table}: a table of structures needs the columns accession and file (and chain, if "
+            f"it matters); {missing[0]!r} is not among {names}"
         )
-    folder = path.parent.resolve()
-    found: dict[str, Callable[[], Structure]] = {}
+    folder = table.parent.resolve()
     for line, row in rows:
-        accession, file = row["accession"], (folder / row["file"]).resolve()
+        file = (folder / row["file"]).resolve()
         if not file.is_relative_to(folder):
             raise InputError(
-                f"{path}: line {line} names {row['file'][:80]!r}, which is outside the table's "
+                f"{table}: line {line} names {row['file'][:80]!r}, which is outside the table's "
                 "folder; put the structures next to the table, or below it"
             )
-        if accession in proteins and accession not in found:
-            sequence, chain = proteins.sequence(accession), row.get("chain") or None
-            found[accession] = partial(Structure.by_alignment, file, accession, sequence, chain)
-    return found
+        yield row["accession"], file, row.get("chain") or None
 
 
 def opened(

@@ -113,9 +113,11 @@ class _Elementwise(Architecture):
         """f from `pre_activation`."""
 
     def encode(self, sae: Weights, x: "Tensor", features: "Tensor | None" = None) -> "Tensor":
+        """f [..., d_sae], or its columns `features`: `activated` of `pre_activation`."""
         return self.activated(sae, self.pre_activation(sae, x, features), features)
 
     def rescale(self, sae: Weights, scale: "Tensor") -> None:
+        """W_enc and b_enc are scaled, and z with them."""
         sae.W_enc.mul_(scale)
         sae.b_enc.mul_(scale)
 
@@ -124,9 +126,11 @@ class _Thresholded(_Elementwise):
     """f = z where z > theta, 0 elsewhere; theta of 0 or more is the weight `threshold`."""
 
     def activated(self, sae: Weights, z: "Tensor", features: "Tensor | None" = None) -> "Tensor":
+        """z where it is above the threshold, 0 elsewhere."""
         return z.where(z > _of(sae.threshold, features), 0).relu()
 
     def rescale(self, sae: Weights, scale: "Tensor") -> None:
+        """The threshold is scaled like z."""
         super().rescale(sae, scale)
         sae.threshold.mul_(scale)
 
@@ -168,6 +172,7 @@ class _Listed(Architecture):
     def training_pass(
         self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
+        """`reconstruct`: no part besides R."""
         return self.reconstruct(sae, x, world)
 
 
@@ -183,6 +188,7 @@ class _GivenK(_Listed):
             raise ValueError(f"{type(self).__name__} needs k of at least 1; got {self.k}")
 
     def check_size(self, d_sae: int) -> None:
+        """As `Architecture.check_size`, and refuse k above d_sae."""
         super().check_size(d_sae)
         if self.k > d_sae:
             raise ValueError(
@@ -191,6 +197,7 @@ class _GivenK(_Listed):
             )
 
     def sparsity_label(self, terms: Terms) -> str:
+        """Such as "k32"."""
         return f"k{self.k}"
 
 
@@ -204,22 +211,26 @@ class ReLU(_Elementwise, _Listed):
     name: ClassVar[str] = "relu"
 
     def sparsity_label(self, terms: Terms) -> str:
+        """Such as "l0.1"."""
         return f"l{terms.sparsity:g}"
 
     def activated(self, sae: Weights, z: "Tensor", features: "Tensor | None" = None) -> "Tensor":
+        """max(z, 0)."""
         return z.relu()
 
     def code(self, sae: Weights, x: "Tensor", world: "World") -> "Entries | DenseCode":
+        """max(z, 0) of x [B, d_in], listed where few are above 0."""
         from interplm_nb.sae.training.choice import relu_code
 
         return relu_code(sae, x)
 
     def kept(self, z: "Tensor", world: "World") -> None:
-        return None
+        """None: autograd takes the dense pass."""
 
     def training_pass(
         self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
+        """`reconstruct`, and the mean L1 norm of f as the sparsity part unless its weight is 0."""
         output = self.reconstruct(sae, x, world)
         if terms.sparsity == 0:
             return output
@@ -237,11 +248,13 @@ class TopK(_GivenK):
     name: ClassVar[str] = "topk"
 
     def encode(self, sae: Weights, x: "Tensor", features: "Tensor | None" = None) -> "Tensor":
+        """The values of `choice` in their places, [..., d_sae], or columns `features` of that."""
         values, chosen = self.choice(sae, x)
         f = values.new_zeros((*values.shape[:-1], sae.d_sae)).scatter(-1, chosen, values)
         return f if features is None else f[..., features]
 
     def choice(self, sae: Weights, x: "Tensor") -> "tuple[Tensor, Tensor]":
+        """Values and features [..., k] of the k largest z, or z * rank after rescaling."""
         z = self.pre_activation(sae, x)
         if sae.rank is None:
             values, chosen = z.topk(self.k, dim=-1, sorted=False)
@@ -254,6 +267,7 @@ class TopK(_GivenK):
         return values.relu(), chosen
 
     def rescale(self, sae: Weights, scale: "Tensor") -> None:
+        """`rank` undoes a scale that differs between features, so that the choice stays."""
         sae.W_enc.mul_(scale)
         sae.b_enc.mul_(scale)
         if sae.rank is not None or not bool((scale == scale[0]).all()):
@@ -263,6 +277,7 @@ class TopK(_GivenK):
         """The encoder stays: silent features are still ranked, and their maxima of 0 zero them."""
 
     def code(self, sae: Weights, x: "Tensor", world: "World") -> "Entries | DenseCode":
+        """The k largest z of each row that are above 0, listed where k is small beside d_sae."""
         from interplm_nb.sae.training.choice import SPARSE_BELOW, DenseCode, top_k_entries
 
         if self.k < SPARSE_BELOW * sae.d_sae:
@@ -271,6 +286,7 @@ class TopK(_GivenK):
         return DenseCode(f, (f > 0).sum(0))
 
     def kept(self, z: "Tensor", world: "World") -> "Kept":
+        """Places of the k largest z of each row that are above 0."""
         from interplm_nb.sae.training.choice import Kept
 
         values, features = z.topk(self.k, dim=1, sorted=False)
@@ -295,14 +311,17 @@ class BatchTopK(_Thresholded, _GivenK):
 
     @property
     def calibrated_k(self) -> int:
+        """k: the threshold is calibrated to it."""
         return self.k
 
     def code(self, sae: Weights, x: "Tensor", world: "World") -> "Entries":
+        """The k * B largest z of the whole batch that are above 0."""
         from interplm_nb.sae.training.choice import batch_top_k_entries
 
         return batch_top_k_entries(sae, x, self.k, world)
 
     def kept(self, z: "Tensor", world: "World") -> "Kept":
+        """Places of the k * B largest z of the whole batch that are above 0, and the threshold."""
         from interplm_nb.sae.training.choice import Kept, batch_top_k_threshold
 
         threshold = batch_top_k_threshold(z, self.k * len(z), world)
@@ -340,6 +359,7 @@ class Matryoshka(BatchTopK):
             )
 
     def check_size(self, d_sae: int) -> None:
+        """As `BatchTopK.check_size`, and refuse prefixes whose last is not d_sae."""
         super().check_size(d_sae)
         if self.prefixes[-1] != d_sae:
             raise ValueError(
@@ -347,6 +367,7 @@ class Matryoshka(BatchTopK):
             )
 
     def prefix_sizes(self, d_sae: int) -> tuple[int, ...]:
+        """The prefixes as they were given."""
         return self.prefixes
 
 
@@ -365,11 +386,13 @@ class JumpReLU(_Thresholded):
     }
 
     def sparsity_label(self, terms: Terms) -> str:
+        """Such as "t32"."""
         return f"t{terms.target_l0:g}"
 
     def training_pass(
         self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
+        """f decoded; the sparsity part is (L0 / target_l0 - 1)^2, L0 over all processes."""
         from interplm_nb.sae.training.reconstruct import decode_dense, jump
 
         f, on = jump(self.pre_activation(sae, x).relu(), sae.threshold, terms.bandwidth)
@@ -394,15 +417,18 @@ class Gated(_Elementwise):
     fires_by: ClassVar[str] = "b_gate"
 
     def sparsity_label(self, terms: Terms) -> str:
+        """Such as "l0.1"."""
         return f"l{terms.sparsity:g}"
 
     def pre_activation(
         self, sae: Weights, x: "Tensor", features: "Tensor | None" = None
     ) -> "Tensor":
+        """u [..., d_sae], or [..., n] for `features`: without a bias of the encoder."""
         u = (x - sae.b_dec).reshape(-1, x.shape[-1]) @ _columns(sae.W_enc, features)
         return u.reshape(*x.shape[:-1], u.shape[-1])
 
     def activated(self, sae: Weights, z: "Tensor", features: "Tensor | None" = None) -> "Tensor":
+        """max(exp(r_mag) * u + b_enc, 0) where u + b_gate > 0, 0 elsewhere; z is u."""
         f = (_of(sae.r_mag, features).exp() * z + _of(sae.b_enc, features)).relu()
         return f.where(z + _of(sae.b_gate, features) > 0, 0)
 
@@ -412,6 +438,7 @@ class Gated(_Elementwise):
         sae.r_mag.add_(scale.log())
 
     def shifted(self, weights: "Mapping[str, Tensor]", shift: "Tensor") -> "dict[str, Tensor]":
+        """b_gate gets the shift; b_enc gets it times exp(r_mag)."""
         return {
             "b_gate": weights["b_gate"] + shift,
             "b_enc": weights["b_enc"] + shift * weights["r_mag"].exp(),
@@ -420,6 +447,7 @@ class Gated(_Elementwise):
     def training_pass(
         self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
+        """f decoded; the parts are the mean L1 norm of relu(pi) and R from it, W_dec frozen."""
         from interplm_nb.sae.training.reconstruct import decode_dense, reconstruction_error
 
         u = self.pre_activation(sae, x)

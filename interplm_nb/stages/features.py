@@ -56,8 +56,8 @@ class FeaturesStage:
     `features.families`, of kinds "decoder", "activation" and "concept". `matches`: `MATCHED`, the
     trained SAE's features in its other seeds, and in its controls. `clusters`: of
     `features.cluster_names`, the clusters of the map and their concepts. `hierarchy`: of
-    `features.hierarchy`, for an SAE with prefixes; else empty. `overview`: a row per source,
-    counts of its features, see `_overview`.
+    `features.hierarchy`, for an SAE with prefixes, with the random SAE; else empty. `overview`: a
+    row per source, counts of its features, see `_overview`.
     """
 
     statistics: pl.DataFrame
@@ -86,6 +86,9 @@ def features(run: Run, params: FeaturesParameters) -> FeaturesStage:
     for content, make in _OF_THE_TRAINED.items():
         if not run.of_source("sae", content).exists():
             run.write_feature_table(content, make(run, params), "sae")
+    for source in (s for s in _IN_PREFIXES if s in run.with_activations()):
+        if not run.of_source(source, "hierarchy").exists():
+            run.write_feature_table("hierarchy", _hierarchy(run, source, params), source)
     overview = _overview(run)
     run.write_table("features", "overview", overview)
     counts = overview.filter(pl.col("source") == "sae").row(0, named=True)
@@ -195,13 +198,14 @@ def _clusters(run: Run, params: FeaturesParameters) -> pl.DataFrame:
     return named_clusters(atlas, matched, run.atlas_quality().why_no_clusters(atlas), params.seed)
 
 
-def _hierarchy(run: Run, params: FeaturesParameters) -> pl.DataFrame:
+def _hierarchy(run: Run, source: str, params: FeaturesParameters) -> pl.DataFrame:
+    """Parents by the trained SAE's prefixes; the random SAE, which has none, is cut at the same."""
     from interplm_nb.sae.architectures import Matryoshka
 
     architecture = run.sae().architecture
     if not isinstance(architecture, Matryoshka):
         return pl.DataFrame(schema=HIERARCHY)
-    relative = run.activations().relative_to(run.maxima().train)
+    relative = run.activations(source).relative_to(run.maxima(source).train)
     chosen = sampled(run.proteins(), params.correlated_residues, params.seed)
     return hierarchy(relative, architecture.prefixes, params.threshold, chosen, params.seed)
 
@@ -211,9 +215,10 @@ _OF_THE_TRAINED: dict[FeatureTable, Callable[[Run, FeaturesParameters], pl.DataF
     "neighbours": _neighbours,
     "matches": _matches,
     "clusters": _clusters,
-    "hierarchy": _hierarchy,
 }
 """The tables of the trained SAE alone, and what makes each."""
+_IN_PREFIXES = ("sae", "random_sae")
+"""SAEs whose features get parents."""
 
 
 def _overview(run: Run) -> pl.DataFrame:
@@ -266,7 +271,7 @@ def _made(run: Run) -> FeaturesStage:
         run.feature_table("neighbours"),
         run.feature_table("matches"),
         run.feature_table("clusters"),
-        run.feature_table("hierarchy"),
+        _by_source(run, "hierarchy", [s for s in _IN_PREFIXES if s in there]),
         run.table("features", "overview"),
         run.about("sae")["plm"],
     )

@@ -22,9 +22,11 @@ from interplm_nb.sae.feature_use import FeatureSums
 from interplm_nb.stages.training import Log, for_fidelity, log_every, meanwhile
 
 if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
     from interplm_nb.sae.config import SAEConfig
     from interplm_nb.sae.model import SAE
     from interplm_nb.sae.training.stream import StoredBatches
+    from interplm_nb.sae.training.train import TrainingOptions
 
 FAITHFUL = tuple(s for s in SAES if not SOURCES[s].shuffled)
 """SAEs whose fidelity is measured: a shuffled PLM has no predictions that could be kept."""
@@ -71,8 +73,7 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
     After a kill it resumes from the last checkpoint. `log` gets the metrics as they come.
     """
     from interplm_nb.plm.devices import choose_device
-    from interplm_nb.sae.evaluation.fidelity import fidelities
-    from interplm_nb.sae.training.train import TrainingOptions, train_on
+    from interplm_nb.sae.training.train import train_on
 
     if isinstance(run, RunToRead):
         return _made(run)
@@ -94,32 +95,11 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
             _batches(embeddings[trained[0]], proteins, splits["train"], params),
             {_folder(run, s): _config(params, s, seed) for seed, s in enumerate(trained)},
             params.steps,
-            TrainingOptions(
-                device=params.device,
-                log=log,
-                log_every=log_every(params.steps),
-                checkpoint_every=params.checkpoint_every,
-                **(
-                    meanwhile(plm, faithful, params.fidelity_every, params.steps)
-                    if plm and trained[0] in FAITHFUL
-                    else {}
-                ),
-            ),
+            _options(params, log, plm if trained[0] in FAITHFUL else None, faithful),
         )
-    for source, own in embeddings.items():
-        if not run.of_source(source, "config").exists():  # what was not trained is random
-            l0 = run.about("sae")["quality"]["l0"]
-            folders = [_folder(run, member) for member in random]
-            _save_random(folders, own, proteins, splits["train"], params, l0)
-        if not run.of_source(source, "about").exists():
-            sae, lines = run.sae(source, params.device), run.metrics(source)
-            found = _about(sae, own, proteins, splits, params)
-            found["use"]["moved"] = lines[-1]["moved"] if lines else None
-            run.write_about(source, **found)
-    for source in FAITHFUL:
-        if plm and not run.of_source(source, "fidelity").exists():
-            found = fidelities(run.sae(source, params.device), plm, faithful)
-            run.write_fidelity(source, [asdict(f) for f in found], len(faithful))
+    _write_abouts(run, embeddings, proteins, splits, params)
+    if plm:
+        _write_fidelity(run, plm, faithful, params.device)
     about = run.about("sae")
     run.write_summary(
         "train",
@@ -134,6 +114,51 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
 
 def _folder(run: Run, source: str) -> Path:
     return run.of_source(source, "config").parent
+
+
+def _options(
+    params: TrainParameters, log: Log | None, plm: "PLM | None", faithful: Proteins
+) -> "TrainingOptions":
+    """Metrics and checkpoints; with a PLM, fidelity on the proteins `faithful` too."""
+    from interplm_nb.sae.training.train import TrainingOptions
+
+    return TrainingOptions(
+        device=params.device,
+        log=log,
+        log_every=log_every(params.steps),
+        checkpoint_every=params.checkpoint_every,
+        **(meanwhile(plm, faithful, params.fidelity_every, params.steps) if plm else {}),
+    )
+
+
+def _write_abouts(
+    run: Run,
+    embeddings: Mapping[str, Embeddings],
+    proteins: Proteins,
+    splits: Mapping[str, list[str]],
+    params: TrainParameters,
+) -> None:
+    """What each SAE is; random ones are made here. What exists stays."""
+    for source, own in embeddings.items():
+        if not run.of_source(source, "config").exists():  # what was not trained is random
+            l0 = run.about("sae")["quality"]["l0"]
+            folders = [_folder(run, member) for member in SOURCES["random_sae"].members]
+            _save_random(folders, own, proteins, splits["train"], params, l0)
+        if not run.of_source(source, "about").exists():
+            sae, lines = run.sae(source, params.device), run.metrics(source)
+            found = _about(sae, own, proteins, splits, params)
+            found["use"]["moved"] = lines[-1]["moved"] if lines else None
+            run.write_about(source, **found)
+
+
+def _write_fidelity(run: Run, plm: "PLM", faithful: Proteins, device: str) -> None:
+    """Fidelity of each SAE on the proteins `faithful`. What exists stays."""
+    from interplm_nb.sae.evaluation.fidelity import fidelities
+
+    for source in FAITHFUL:
+        if not run.of_source(source, "fidelity").exists():
+            found = fidelities(run.sae(source, device), plm, faithful)
+            run.write_fidelity(source, [asdict(f) for f in found], len(faithful))
 
 
 def _why_absent(record: ModelRecord | None) -> str:

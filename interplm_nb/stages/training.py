@@ -49,6 +49,7 @@ def together(*logs: Log) -> Log:
     """Several as one: `log=together(LiveLearning(steps), TensorBoard("runs/board"))`."""
 
     def log(line: Mapping[str, Any]) -> None:
+        """Give a line of metrics to each log."""
         for one in logs:
             one(line)
 

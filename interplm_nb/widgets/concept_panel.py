@@ -1,5 +1,6 @@
 """What the selected feature matches, with intervals, and what the controls reach."""
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import traitlets as t
@@ -7,12 +8,17 @@ import traitlets as t
 from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.shortened import shortened
 from interplm_nb.widgets.concept_names import concept_name
+from interplm_nb.widgets.feature_words import feature_words
 from interplm_nb.widgets.print_style import panel
 from interplm_nb.widgets.view import View
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+_WIDTH = 84
+"""Characters of a printed description in a line."""
 
 
 class ConceptPanel(View):
@@ -52,17 +58,18 @@ class ConceptPanel(View):
         }
 
     def figure(self) -> "Figure":
-        """The scores for print: see `View.figure`."""
+        """The scores for print, with the feature's description: see `View.figure`."""
         record, _ = self.data.current
-        rows = record["concepts"]
-        figure, axes = panel(4.8, 0.34 * max(1, len(rows)) + 1.5)
+        rows, said = record["concepts"], self._description(record["feature"])
+        figure, axes = panel(4.8, 0.34 * max(1, len(rows)) + 1.5 + 0.13 * len(said))
         named_by = self.data.about["named_by"]
         scored = f"; scores of run {named_by}" if named_by else ""
         title = f"Feature {record['feature']} of {record['source']}{scored}"
-        axes.set_title(title if rows else f"{title}\n{self.no_match}", fontsize=8, loc="left")
+        lines = [title] if rows else [title, self.no_match, *said]
+        axes.set_title("\n".join(lines), fontsize=8, loc="left", parse_math=False)
         axes.set(xlim=(0, 1), ylim=(max(1, len(rows)) - 0.4, -0.6))
         axes.set_xlabel(
-            "F1 per domain on test proteins\nwhiskers: 95 % interval; n: instances in test"
+            "F1 per domain on test proteins\nwhiskers: 95 % interval\nn: instances in test"
         )
         axes.set_yticks(
             range(len(rows)),
@@ -78,15 +85,29 @@ class ConceptPanel(View):
         handles, labels = axes.get_legend_handles_labels()
         unique = dict(zip(labels, handles, strict=True))
         if unique:
-            figure.legend(
+            legend = figure.legend(
                 unique.values(),
                 unique.keys(),
                 loc="outside lower center",
                 ncols=4,
                 frameon=False,
                 fontsize=7,
+                title="\n".join(said) or None,
+                title_fontsize=7,
+                alignment="left",
             )
+            legend.get_title().set_parse_math(False)
         return self.signed(figure)
+
+    def _description(self, feature: int) -> list[str]:
+        """Lines of the first description that there is, with its author and judged r."""
+        said = feature_words(self.data.pages.tables, feature)["descriptions"]
+        first = next((one for one in said if one["summary"]), None)
+        if first is None:
+            return []
+        r = (first["score"] or {}).get("pearson")
+        score = "" if r is None else f", r {r:.2f}"
+        return textwrap.wrap(f"{first['summary']} ({first['describer']}{score})", _WIDTH)
 
     def _score(self, axes: "Axes", row: dict[str, Any], y: int) -> None:
         """One concept: the bar of the feature with its interval, above it the controls."""

@@ -19,8 +19,8 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import Looked, looked
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+from interplm_nb.questions.feature_tables import FeatureTables
 from interplm_nb.widgets.colours import category_colours
-from interplm_nb.widgets.feature_tables import FeatureTables
 from interplm_nb.widgets.sequence import STYLE, colour_bar, sequence_html
 
 WINDOW = 25

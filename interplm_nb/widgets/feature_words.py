@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from interplm_nb.widgets.feature_tables import FeatureTables
+from interplm_nb.questions.feature_tables import FeatureTables
 
 NEAREST = 5
 """Features alike of each kind, and known motifs, at most."""

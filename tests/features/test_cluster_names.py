@@ -94,6 +94,8 @@ def test_every_row_is_what_counting_by_hand_gives(
             assert p[cluster, name] == pytest.approx(min(p[key] for key in could))
         no_member = "no member matches a concept" if part["p"][0] is None else BY_CHANCE
         expected = "" if could else no_member
+        marked = part.filter("beyond_chance")["concept"].to_list()
+        assert {(cluster, concept) for concept in marked} == set(could)
         assert part["why_no_name"].unique().to_list() == [expected]
 
 

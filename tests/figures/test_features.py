@@ -78,13 +78,16 @@ def test_neighbours_of_a_feature_are_named_by_kind(made):
 
 def cluster(number: int, **values: object) -> dict[str, object]:
     nothing = {"n_features": 6, "name": "", "why_no_name": "", "named_by_chance": 0.01}
+    nothing |= {"beyond_chance": False}
     return {"cluster": number} | nothing | values
 
 
 def test_clusters_are_counted_with_their_chance_and_show_their_best_concept():
     rows = [
         cluster(0, why_no_name="none", concept="Helix", n_matching=2, q=0.3),
-        cluster(1, name="Zinc finger", concept="Zinc finger", n_matching=5, q=0.001),
+        cluster(
+            1, name="Zinc finger", concept="Zinc finger", n_matching=5, q=0.001, beyond_chance=True
+        ),
         cluster(1, name="Zinc finger", concept="Helix", n_matching=1, q=0.9),
     ]
     shown = figures.clusters(pl.DataFrame(rows, schema=CLUSTERS))
@@ -111,13 +114,27 @@ def test_the_hierarchy_is_listed_from_the_broadest_down():
     rows = [
         {"feature": 0, "prefix": 2},
         {"feature": 1, "prefix": 2},
-        {"feature": 2, "prefix": 4, "parent": 1, "by_chance": 0.01},
-        {"feature": 3, "prefix": 4, "parent": 0, "by_chance": 0.5},
-        {"feature": 5, "prefix": 8, "parent": 2, "by_chance": 0.01},
-        {"feature": 6, "prefix": 8, "by_chance": 1.0},
+        {"feature": 2, "prefix": 4, "parent": 1, "share": 0.5, "by_chance": 0.01},
+        {"feature": 3, "prefix": 4, "parent": 0, "share": 0.9, "by_chance": 0.5},
+        {"feature": 5, "prefix": 8, "parent": 2, "share": 0.9, "by_chance": 0.01},
+        {"feature": 6, "prefix": 8, "share": 0.0, "by_chance": 1.0},
+        {"feature": 7, "prefix": 8, "parent": 2, "share": 0.4, "by_chance": 0.01},
     ]
-    shown = figures.hierarchy(pl.DataFrame(rows, schema=HIERARCHY))
+    control = [
+        {"feature": 1, "prefix": 2},
+        {"feature": 2, "prefix": 4, "parent": 1, "share": 0.1, "by_chance": 0.01},
+    ]
+    schema = {"source": pl.String, **HIERARCHY}
+    table = pl.DataFrame(
+        [{"source": "sae"} | row for row in rows]
+        + [{"source": "random_sae"} | row for row in control],
+        schema=schema,
+    )
+    shown = figures.hierarchy(table)
     assert shown.table["feature"].to_list() == ["1", "\u20032", "\u2003\u20035"]
-    assert "50% of the 4 beyond the first prefix have one beyond chance" in shown.caption
-    said = figures.hierarchy(pl.DataFrame(schema=HIERARCHY))
+    assert shown.caption == (
+        "features under their parents; 2 of the 5 beyond the first prefix have one (of the random "
+        "SAE's, cut at the same prefixes, 0 of 1)"
+    )
+    said = figures.hierarchy(pl.DataFrame(schema=schema))
     assert isinstance(said, Sentence) and "train.recipe = matryoshka" in repr(said)

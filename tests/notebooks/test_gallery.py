@@ -50,7 +50,7 @@ def test_its_figures_are_the_runs_scores(notebook: Any) -> None:
 
 def test_every_feature_has_its_picture_and_nothing_else_is_stored(notebook: Any) -> None:
     sheets = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.id != "setup"]
-    assert len(sheets) == 12
+    assert len(sheets) == 14
     for cell in sheets:
         (output,) = cell.outputs
         assert (

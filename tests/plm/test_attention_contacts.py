@@ -16,17 +16,10 @@ from interplm_nb.plm.contacts import attention_scores, no_attention_contacts
 from interplm_nb.plm.protocol import PLM, Attending
 from interplm_nb.plm.record import ModelRecord, record_of
 from tests.plm.test_checkpoints import official_state, write_official
-from tests.plm.toy_esm2 import SMALL, fair_esm, random_head, random_weights, toy
+from tests.plm.toy_esm2 import SHAPES, SMALL, fair_esm, random_head, random_weights, toy
 from tests.sae.fake_plm import FakePLM
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWYX"
-SHAPES = st.builds(
-    lambda n, h, w, t: Architecture(n, 2 * h * w, h, t),
-    st.integers(1, 3),
-    st.integers(1, 4),
-    st.integers(1, 5),
-    st.booleans(),
-)
 TOY = toy(contact_head=random_head())
 SEQUENCE = "MKVLAAGWHTR"
 

@@ -15,19 +15,12 @@ from interplm_nb.plm.names import MINI
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.plm.tokens import ALPHABET, CLS, EOS, MASK, PAD
 from interplm_nb.proteins import LETTERS, Proteins
-from tests.plm.toy_esm2 import SMALL, fair_esm, random_weights, toy
+from tests.plm.toy_esm2 import SHAPES, SMALL, fair_esm, random_weights, toy
 
 SEQUENCES = st.lists(
     st.lists(st.sampled_from([*LETTERS, "<mask>"]), min_size=1, max_size=30).map("".join),
     min_size=1,
     max_size=5,
-)
-SHAPES = st.builds(
-    lambda n, h, w, t: Architecture(n, 2 * h * w, h, t),
-    st.integers(1, 3),
-    st.integers(1, 4),
-    st.integers(1, 5),
-    st.booleans(),
 )
 
 

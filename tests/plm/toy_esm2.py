@@ -3,6 +3,7 @@
 import torch
 from esm.data import Alphabet
 from esm.model import esm2 as theirs
+from hypothesis import strategies as st
 from torch import Tensor
 
 from interplm_nb.plm.checkpoints import Architecture
@@ -10,6 +11,14 @@ from interplm_nb.plm.contact_head import ContactHead
 from interplm_nb.plm.esm2 import ESM2
 
 SMALL = Architecture(n_layers=3, d_model=24, n_heads=3)
+SHAPES = st.builds(
+    lambda n, h, w, t: Architecture(n, 2 * h * w, h, t),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.integers(1, 5),
+    st.booleans(),
+)
+"""Architectures for Hypothesis: layers, heads, half the width of a head, token dropout."""
 
 
 def random_weights(architecture: Architecture = SMALL, seed: int = 0) -> dict[str, Tensor]:

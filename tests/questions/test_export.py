@@ -144,3 +144,25 @@ def test_a_run_that_was_cut_down_names_what_was_counted_not_what_it_holds(tmp_pa
     about = read_exported(tmp_path / "t.tsv").about
     assert about["sequences"] != run.proteins().sequence_hash
     assert about["annotations"] is None
+
+
+def test_what_is_said_of_a_feature_goes_with_its_pairs(tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(Run.shipped().folder, folder)
+    run = Run.open(folder)
+    described = run.interpretation("descriptions").drop_nulls("summary")
+    export_links(run, "sae", "strict", tmp_path / "before.tsv", min_f1=0.0)
+    assert "note" not in read_exported(tmp_path / "before.tsv").table.columns
+    feature = int(read_exported(tmp_path / "before.tsv").table["feature"][0])
+    run.write_note(feature, "binds DNA")
+    export_links(run, "sae", "strict", tmp_path / "t.tsv", min_f1=0.0)
+    table = read_exported(tmp_path / "t.tsv").table
+    said = dict(described.select("feature", "summary").iter_rows())
+    patterns = dict(run.feature_table("motifs").select("feature", "pattern").iter_rows())
+    for row in table.iter_rows(named=True):
+        own = row["feature"]
+        assert row["description"] == said.get(own)
+        assert (row["described_by"] == "statistical") == (own in said)
+        assert (row["motif_pattern"] or "") == patterns.get(own, "")
+        assert row["note"] == ("binds DNA" if own == feature else None)
+    assert table["description"].drop_nulls().len() and table["description_r"].drop_nulls().len()

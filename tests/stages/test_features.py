@@ -126,7 +126,8 @@ def test_clusters_are_those_of_the_map_by_features_above_the_lowest_limit(tiny_r
 
 
 def test_an_sae_without_prefixes_has_no_hierarchy_and_one_with_has(tiny_run, made, tmp_path):
-    assert made.hierarchy.is_empty() and dict(made.hierarchy.schema) == HIERARCHY
+    schema = {"source": pl.String, **HIERARCHY}
+    assert made.hierarchy.is_empty() and dict(made.hierarchy.schema) == schema
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.folder, folder)
     run = Run.open(folder)
@@ -138,9 +139,11 @@ def test_an_sae_without_prefixes_has_no_hierarchy_and_one_with_has(tiny_run, mad
         run=str(folder), device="cpu", shuffles=20, correlated_residues=2000
     )
     table = features(run, params).hierarchy
-    relative = run.activations().relative_to(run.maxima().train)
     chosen = sampled(run.proteins(), 2000, 0)
-    assert table.equals(hierarchy(relative, (8, 24, 64), 0.05, chosen, 0))
+    for source in ("sae", "random_sae"):
+        relative = run.activations(source).relative_to(run.maxima(source).train)
+        expected = hierarchy(relative, (8, 24, 64), 0.05, chosen, 0)
+        assert table.filter(source=source).drop("source").equals(expected)
     assert table["parent"].drop_nulls().len() and set(table["prefix"]) <= {8, 24, 64}
 
 

@@ -122,6 +122,20 @@ def test_structures_are_read_from_a_table_that_is_part_of_the_key(
     assert key(tiny_run, asked).hash != key(tiny_run, PARAMS).hash
 
 
+def test_another_structure_behind_the_same_table_is_another_key(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    asked = PARAMS.model_copy(update={"structures": structures(tmp_path, "P00044", "P00128")})
+    before = key(tiny_run, asked).hash
+    assert key(tiny_run, asked).hash == before
+    one, other = sorted(f for f in tmp_path.iterdir() if f.suffix != ".tsv")
+    one.write_bytes(other.read_bytes())
+    changed = key(tiny_run, asked).hash
+    assert changed != before
+    one.unlink()
+    assert key(tiny_run, asked).hash not in (before, changed)
+
+
 def test_structures_of_other_proteins_are_a_sentence(tiny_run: Run, tmp_path: Path) -> None:
     path = structures(tmp_path, "P00044")
     assert "P00044" not in tiny_run.proteins()

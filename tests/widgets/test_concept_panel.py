@@ -123,6 +123,21 @@ def test_a_feature_without_a_concept_is_printed_with_words(run: Run) -> None:
     assert figure.legends == []
 
 
+def test_a_described_feature_is_printed_with_its_description(tmp_path: Path) -> None:
+    shipped = Run.shipped()
+    described = shipped.interpretation("descriptions").drop_nulls("summary").row(0, named=True)
+    data = FeatureData(shipped, structures={})
+    data.selection.feature = described["feature"]
+    figure = ConceptPanel(data).figure()
+    printed = figure.legends[0].get_title().get_text().replace("\n", " ")
+    judged = shipped.interpretation("judged").filter(
+        feature=described["feature"], given="description"
+    )
+    r = judged["pearson"].item()
+    assert printed == f"{described['summary']} (statistical, r {r:.2f})"
+    figure.savefig(tmp_path / "described.pdf")
+
+
 def test_a_run_without_controls_has_none(run: Run, tmp_path: Path) -> None:
     small = FeatureData(run, structures={})
     small.selection.feature = 3  # helices

@@ -11,9 +11,9 @@ import pytest
 from interplm_nb.interpret.explain import DESCRIPTIONS, OTHERS
 from interplm_nb.interpret.judge import JUDGED
 from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.feature_tables import FeatureTables
 from interplm_nb.saving import write_parquet
 from interplm_nb.widgets.feature_page import FeaturePages
-from interplm_nb.widgets.feature_tables import FeatureTables
 from interplm_nb.widgets.feature_words import NEAREST, feature_words
 
 INTERPRETED = "interpreted/statistical/sae"

@@ -175,17 +175,8 @@ def rank(
     )
     left_out: dict[str, str] = {}
     relatives = _relatives(pooled, known, left_out)
-    candidates: list[_Candidate] = []
     probes: dict[str, Probe] = {}
-    for label in labels.classes or [labels.name]:
-        try:
-            candidates += (
-                asked.of_class(label, relatives, probes)
-                if labels.kind == "class"
-                else asked.of_numbers(relatives)
-            )
-        except ValueError as error:
-            left_out[label] = str(error)
+    candidates = asked.candidates(relatives, probes, left_out)
     if not candidates:
         raise ValueError(f"cannot rank {labels!r}: {next(iter(left_out.values()))}")
     test = _Test.of(asked.examples[source].places["test"], proteins, known, n_resamples, seed)
@@ -223,6 +214,28 @@ class _Asked:
     """The same proteins in each."""
     by: By
     top: int
+
+    def candidates(
+        self,
+        relatives: Mapping[str, Relative] | None,
+        probes: dict[str, Probe],
+        left_out: dict[str, str],
+    ) -> list[_Candidate]:
+        """Candidates of all classes, or of the numbers.
+
+        Probes of the own source are put into `probes`, and why a label has none into `left_out`.
+        """
+        found: list[_Candidate] = []
+        for label in self.labels.classes or [self.labels.name]:
+            try:
+                found += (
+                    self.of_class(label, relatives, probes)
+                    if self.labels.kind == "class"
+                    else self.of_numbers(relatives)
+                )
+            except ValueError as error:
+                left_out[label] = str(error)
+        return found
 
     def of_class(
         self, label: str, relatives: Mapping[str, Relative] | None, probes: dict[str, Probe]
@@ -391,6 +404,7 @@ def _relatives(
 
 def _with_q(table: pl.DataFrame) -> pl.DataFrame:
     def q(p: pl.Series) -> pl.Series:
+        """Benjamini-Hochberg q-values of the tests of one source and model."""
         from scipy.stats import false_discovery_control
 
         return pl.Series(false_discovery_control(p.to_numpy(), method="bh"))

@@ -61,6 +61,7 @@ def exchanges(clusters: np.ndarray, n_draws: int, seed: int) -> np.ndarray:
     n, n_clusters = len(clusters), int(cluster.max(initial=-1)) + 1
 
     def laid_out() -> np.ndarray:
+        """int64 [n]: the examples, cluster by cluster, in random order."""
         return np.lexsort((random.permutation(n), random.permutation(n_clusters)[cluster]))
 
     places = np.empty((n_draws, n), np.int64)

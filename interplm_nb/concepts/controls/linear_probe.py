@@ -116,20 +116,13 @@ def linear_probes(
     """
     background = min(fit.background, affordable(embeddings.d_in))
     embeddings.check(annotations.proteins)
-    labels = Labels.of(
-        annotations if concepts is None else annotations.only(concepts), accessions, "keep"
+    names, y = _occurring(
+        annotations if concepts is None else annotations.only(concepts), accessions
     )
-    there = np.flatnonzero((labels.concepts["n_residues"] > 0).to_numpy())
-    if not len(there):
-        raise ValueError(
-            f"none of the {labels.n_concepts} concepts occurs on the {len(accessions)} proteins to "
-            "fit probes on; pass other proteins or concepts"
-        )
     rows = annotations.proteins.rows_of(accessions)
-    y = csc_array(labels.carried[:, there])
     sample, weights = _sampled(y, rows, fit.positives, background, fit.seed)
     x, mean, deviation = _standardised(embeddings, sample, weights)
-    _log.info("%d linear probes on %d of %d residues", len(there), len(sample), len(rows))
+    _log.info("%d linear probes on %d of %d residues", len(names), len(sample), len(rows))
     w = _fitted(
         x,
         csc_array(csr_array(y)[sample]),
@@ -146,7 +139,6 @@ def linear_probes(
         "n_residues": len(rows),
         "seed": fit.seed,
     }
-    names = tuple(labels.concepts["concept"].gather(there))
     return Projection.fit("linear_probe", embeddings, rows, W, w[:, -1] - mean @ W, names, settings)
 
 
@@ -157,6 +149,20 @@ def affordable(width: int) -> int:
     70603
     """
     return _ROOM // (4 * (width + 1))
+
+
+def _occurring(
+    annotations: Annotations, accessions: Collection[str]
+) -> tuple[tuple[str, ...], csc_array]:
+    """Names of the n concepts on these proteins, and who carries them: int8 [n_residues, n]."""
+    labels = Labels.of(annotations, accessions, "keep")
+    there = np.flatnonzero((labels.concepts["n_residues"] > 0).to_numpy())
+    if not len(there):
+        raise ValueError(
+            f"none of the {labels.n_concepts} concepts occurs on the {len(accessions)} proteins to "
+            "fit probes on; pass other proteins or concepts"
+        )
+    return tuple(labels.concepts["concept"].gather(there)), csc_array(labels.carried[:, there])
 
 
 def _sampled(

@@ -35,6 +35,7 @@ def stacked(counts: Sequence[ClusterCounts]) -> ClusterCounts:
     order = np.arange(len(counts) * len(first.concepts)).reshape(len(counts), -1).T.ravel()
 
     def joined(name: str) -> np.ndarray:
+        """A field of the counts of all seeds, the seeds of a concept next to each other."""
         return np.concatenate([getattr(one, name) for one in counts])[order]
 
     features = [feature for one in counts for feature in one.features]

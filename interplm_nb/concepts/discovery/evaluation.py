@@ -159,30 +159,8 @@ def hide_and_refind(
         _placed(_cases(concepts, left, splits), ranks),
         annotations.table.join(gone, on=["accession", "category"], how="semi"),
     )
-    seen = cases.filter(pl.col("rank_sae").is_not_null())
-    return Refound(
-        ranking=cases.filter(pl.col("rank_both").is_not_null())
-        .sort("rank_both")
-        .drop("cluster_code"),
-        precision=_precision(
-            cases,
-            [*METHODS, *(controls or {})],
-            resamples(
-                splits.filter(pl.col("split") == "test")["cluster"].n_unique(),
-                hiding.n_resamples,
-                hiding.seed,
-            ),
-        ),
-        overlap=_overlap(cases),
-        concepts=_by_concept(cases, [*METHODS, *(controls or {})]),
-        calibration=reliability(
-            among_unlabelled(seen["confidence"].to_numpy(), hiding.share),
-            seen["at_place"].to_numpy(),
-        ),
-        n_pairs=pairs.height,
-        n_cases=cases.height,
-        n_hidden=int(cases["hidden"].sum()),
-    )
+    n_clusters = splits.filter(pl.col("split") == "test")["cluster"].n_unique()
+    return _refound(cases, [*METHODS, *(controls or {})], hiding, n_clusters, pairs.height)
 
 
 def hidden(
@@ -312,6 +290,30 @@ def _judged(cases: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     )
     return cases.join(truth.with_columns(hidden=True), on=_PAIR, how="left").with_columns(
         pl.col("hidden", "at_place").fill_null(False)
+    )
+
+
+def _refound(
+    cases: pl.DataFrame, methods: Sequence[str], hiding: Hiding, n_clusters: int, n_pairs: int
+) -> Refound:
+    """The figures of judged cases; `n_clusters` of test are resampled."""
+    seen = cases.filter(pl.col("rank_sae").is_not_null())
+    return Refound(
+        ranking=cases.filter(pl.col("rank_both").is_not_null())
+        .sort("rank_both")
+        .drop("cluster_code"),
+        precision=_precision(
+            cases, methods, resamples(n_clusters, hiding.n_resamples, hiding.seed)
+        ),
+        overlap=_overlap(cases),
+        concepts=_by_concept(cases, methods),
+        calibration=reliability(
+            among_unlabelled(seen["confidence"].to_numpy(), hiding.share),
+            seen["at_place"].to_numpy(),
+        ),
+        n_pairs=n_pairs,
+        n_cases=cases.height,
+        n_hidden=int(cases["hidden"].sum()),
     )
 
 

@@ -166,6 +166,7 @@ def without_feature(plm: PLM, sae: SAE, feature: int, n_residues: int) -> Edit:
     chosen = torch.tensor([feature], device=sae.device)
 
     def less(h: Tensor) -> Tensor:
+        """h [..., width] less what the feature adds, in the units of h."""
         return h - sae.encode(h, chosen) * sae.W_dec[feature] * sae.normed(h).scale
 
     return _on_residues(plm, n_residues, less)
@@ -175,6 +176,7 @@ def _on_residues(plm: PLM, n_residues: int, new: Edit) -> Edit:
     residues = slice(plm.first_residue, plm.first_residue + n_residues)
 
     def edit(h: Tensor) -> Tensor:
+        """h [B, T, width] with `new` of its residues, in the type of h."""
         changed = h.clone()
         changed[:, residues] = new(h[:, residues].float()).to(h.dtype)
         return changed

@@ -158,6 +158,7 @@ def probe(plm: PLM, proteins: Proteins, seed: int = 0) -> Callable[[SAE], dict[s
     that is not defined is left out. A model without fidelity gives an empty dictionary."""
 
     def measured(sae: SAE) -> dict[str, float]:
+        """The figures of one SAE by name; empty for a model without fidelity."""
         layer = layer_of(sae, plm)
         names = measures_of(plm, layer)
         if not names:

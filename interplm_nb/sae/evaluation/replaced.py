@@ -38,12 +38,16 @@ def three_logits(
     measured = replaced & residues
 
     def reconstructed(h: Tensor) -> Tensor:
+        """The reconstruction of h [B, T, width]; gives `moments` what was measured."""
         f, x_hat = sae(h.float())
         moments.add(h[measured].float(), f[measured], x_hat[measured])
         return x_hat.to(h.dtype)
 
     def logits(new: Replacement) -> Tensor:
+        """float32 [B, T, n_classes]: with `new` of the representation where it is replaced."""
+
         def put(h: Tensor) -> Tensor:
+            """h [B, T, width], with `new(h)` where it is replaced."""
             return torch.where(replaced[..., None], new(h), h)
 
         return _float(plm.forward(tokens, edit={layer: put}, logits=True).logits)
@@ -66,6 +70,7 @@ def _at_once(
     n = len(tokens)
 
     def put(h: Tensor, at: Tensor) -> Tensor:
+        """h [3n, ..., width]: as it is, then reconstructed and then zeroed at `at` [n, ...]."""
         own, moved, zeroed = h.split(n)
         x_hat = sae(moved.float()).x_hat.to(h.dtype)
         return torch.cat(
@@ -76,6 +81,7 @@ def _at_once(
     some = replaced.any(0).tolist()
 
     def put_at(h: Tensor, position: int) -> Tensor:
+        """`put` at one position, h [3n, width]."""
         return put(h, replaced[:, position]) if some[position] else h
 
     edits: dict[str, dict[int, Any]] = {"edit": {layer: lambda h: put(h, replaced)}}

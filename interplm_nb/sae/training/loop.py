@@ -337,6 +337,7 @@ def _interruptible() -> Iterator[threading.Event]:
         return
 
     def interrupt(*_: object) -> None:
+        """Set the event, and leave the next Ctrl-C to the handler from before."""
         event.set()
         signal.signal(signal.SIGINT, before)
 

@@ -285,6 +285,7 @@ def _refuse_other(
     folder: Path, found: Mapping[str, Any], wanted: Mapping[str, Any], what: str
 ) -> None:
     def flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+        """The config's settings and the rest of the identity side by side."""
         return {**identity["config"], **{k: v for k, v in identity.items() if k != "config"}}
 
     old, new = flat(found), flat(wanted)

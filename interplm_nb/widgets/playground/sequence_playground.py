@@ -398,6 +398,7 @@ class SequencePlayground(View):
 
     def _show_scan(self, position: int) -> None:
         def act() -> None:
+            """Scan the position and send what was found to the page."""
             self.scanned = pack(*packed_scan(self._scan(position), position, self.sequence))
 
         self._trying(act)

@@ -117,12 +117,14 @@ def _link(
     drawn = {"feature": selection.feature, "values": values}
 
     def picked(change: dict[str, Any]) -> None:
+        """Select the residue of a clicked atom, if it has a position."""
         name = _PICKED.match(change["new"].get("atom1", {}).get("name", ""))
         position = structure.positions.get(f"{name[1]}{name[2] or ''}") if name else None
         if position is not None:
             selection.update({"accession": structure.accession, "position": position})
 
     def redraw(_: object) -> None:
+        """Draw the structure again, for the selected feature and brush."""
         if selection.feature != drawn["feature"] and selection.data is not None:
             drawn["values"] = selection.data.pages.activations.along(
                 structure.accession, selection.feature
