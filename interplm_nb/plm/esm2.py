@@ -176,12 +176,14 @@ class ESM2:
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
+        given: tuple[int, Tensor] | None = None,
     ) -> Output:
         """Representations at `layers`, and logits on request; runs no deeper than needed.
 
         `edit` maps a layer to a function of its representation, [B, T, d_model] with special tokens
-        and padding; the result replaces it in the output and in the rest of the run. Gradients flow
-        through an edit unless disabled.
+        and padding; the result replaces it in the output and in the rest of the run. `given`, a
+        layer and its output, starts the run above that layer. Gradients flow through both unless
+        disabled.
         """
         if step_edits:
             raise ValueError(
@@ -189,8 +191,9 @@ class ESM2:
             )
         edit = edit or {}
         wanted: dict[int, Tensor] = {}
-        x = torch.empty(0)
-        for layer, x in self._run(tokens, deepest_layer(self, layers, edit, logits), edit):
+        x = torch.empty(0) if given is None else given[1].to(self.dtype)
+        deepest = deepest_layer(self, layers, edit, logits, given)
+        for layer, x in self._run(tokens, deepest, edit, given):
             if layer in layers:
                 wanted[layer] = x
         return Output(wanted, self._logits(x) if logits else None)
@@ -212,16 +215,27 @@ class ESM2:
         )
 
     def _run(
-        self, tokens: Tensor, deepest: int, edit: Mapping[int, Edit]
+        self,
+        tokens: Tensor,
+        deepest: int,
+        edit: Mapping[int, Edit],
+        given: tuple[int, Tensor] | None = None,
     ) -> Iterator[tuple[int, Tensor]]:
-        """Layers 0 to `deepest`, each with its representation, [B, T, d_model], after its edit."""
+        """Layers 0, or the one above the given layer, to `deepest`, each with its representation,
+        [B, T, d_model], after its edit."""
         padding = tokens == PAD
         mask = (~padding)[:, None, None, :] if bool(padding.any()) else None
-        x = embed_tokens(
-            tokens, self._weights["embed_tokens.weight"], PAD, MASK, self.architecture.token_dropout
-        )
-        for layer in range(deepest + 1):
-            if layer:
+        start, x = (0, torch.empty(0)) if given is None else (given[0] + 1, given[1].to(self.dtype))
+        for layer in range(start, deepest + 1):
+            if layer == 0:
+                x = embed_tokens(
+                    tokens,
+                    self._weights["embed_tokens.weight"],
+                    PAD,
+                    MASK,
+                    self.architecture.token_dropout,
+                )
+            else:
                 x = self._blocks[layer - 1](x, self._rotary_table(tokens.shape[1]), mask)
             if layer == self.n_layers:
                 x = Norm(

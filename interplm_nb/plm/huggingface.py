@@ -162,18 +162,23 @@ class HuggingFaceModel:
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
+        given: tuple[int, Tensor] | None = None,
     ) -> Output:
         """Representations at `layers`, and logits on request; runs no deeper than needed.
 
         `edit` maps a layer to a function of its representation, [B, T, width]; the result replaces
-        it in the output and in the rest of the run. Gradients flow through it.
+        it in the output and in the rest of the run. Gradients flow through it. `given`, a layer and
+        its output, replaces that layer's output; the layers below still run, as transformers' own
+        forward starts at the tokens.
         """
         if step_edits:
             raise ValueError(
                 f"{self.name} is not recurrent, so step_edits has no steps to edit; use edit"
             )
         edit = edit or {}
-        deepest = deepest_layer(self, layers, edit, logits)
+        deepest = deepest_layer(self, layers, edit, logits, given)
+        if given is not None:
+            edit = {**edit, given[0]: lambda h: given[1]}
         taken: dict[int, Tensor] = {}
 
         def at(layer: int, x: Tensor) -> Tensor:

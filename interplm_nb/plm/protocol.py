@@ -141,13 +141,16 @@ class PLM(Protocol):
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
+        given: tuple[int, Tensor] | None = None,
     ) -> Output:
         """Run as deep as `layers` and `logits` need.
 
         `edit` replaces a layer's whole output: layers above see it, the layer's own recurrence does
         not. `step_edits` replaces a recurrent layer's state step by step, inside the recurrence:
-        later positions of the layer see it too. Raises ValueError for `step_edits` of a model that
-        is not recurrent, and for logits or a layer that the model lacks.
+        later positions of the layer see it too. `given` is a layer and its whole output: the run
+        starts above it, and neither reads nor edits anything below. Raises ValueError for
+        `step_edits` of a model that is not recurrent, for logits or a layer that the model lacks,
+        and for a layer up to the given one in `layers` or edits.
         """
         ...
 

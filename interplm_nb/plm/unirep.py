@@ -204,6 +204,7 @@ class UniRep:
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
+        given: tuple[int, Tensor] | None = None,
     ) -> Output:
         """Representations at `layers` and logits on request; runs no deeper than needed.
 
@@ -212,20 +213,23 @@ class UniRep:
         `edit` maps a layer to a function of its whole output, [B, T, width], start and padding
         included: layers above see its result. `step_edits` maps a recurrent layer to a function of
         (h [B, width], position) whose result replaces h in the output and in all later steps; the
-        cell's state c does not change. Gradients flow through both unless disabled.
+        cell's state c does not change. `given`, a layer and its output, starts the run above that
+        layer. Gradients flow through all unless disabled.
         """
         edit, step_edits = edit or {}, step_edits or {}
         if 0 in step_edits:
             raise ValueError(
                 f"layer 0 of {self.name} is the embedding, which has no steps to edit; use edit"
             )
-        deepest = deepest_layer(self, layers, [*edit, *step_edits], logits)
+        deepest = deepest_layer(self, layers, [*edit, *step_edits], logits, given)
         ids = tokens.t()
-        x = self._embedding[ids]
+        start, x = (0, self._embedding[ids])
+        if given is not None:
+            start, x = given[0] + 1, given[1].transpose(0, 1).to(self._embedding.dtype)
         wanted: dict[int, Tensor] = {}
-        for n in range(deepest + 1):
+        for n in range(start, deepest + 1):
             if n:
-                embedded = n == 1 and 0 not in edit
+                embedded = n == 1 and start == 0 and 0 not in edit
                 x = self._run(n, ids if embedded else x, step_edits.get(n))
             if n in edit:
                 x = edited(edit[n], x.transpose(0, 1), n).transpose(0, 1)

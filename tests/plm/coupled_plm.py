@@ -30,6 +30,7 @@ class CoupledPLM(FakePLM):
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
         step_edits: object = None,
+        given: object = None,
     ) -> Output:
         h = torch.zeros(*tokens.shape, self.widths[1])
         for m, (i, j) in enumerate(self.pairs):

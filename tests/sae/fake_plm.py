@@ -52,10 +52,11 @@ class FakePLM:
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
+        given: tuple[int, Tensor] | None = None,
     ) -> Output:
         assert not step_edits
         self.n_forward += 1
-        edit = edit or {}
+        edit = dict(edit or {}) | ({given[0]: lambda h: given[1]} if given else {})
         h = edit.get(0, lambda h: h)(self.embedding[tokens])
         found = {0: h}
         real = (tokens != PAD)[..., None]
@@ -130,8 +131,10 @@ class FakeRecurrentPLM:
         edit: Mapping[int, Edit] | None = None,
         logits: bool = False,
         step_edits: Mapping[int, StepEdit] | None = None,
+        given: tuple[int, Tensor] | None = None,
     ) -> Output:
-        edit, step_edits = edit or {}, step_edits or {}
+        edit = dict(edit or {}) | ({given[0]: lambda h: given[1]} if given else {})
+        step_edits = step_edits or {}
         assert 0 not in step_edits, "the embedding has no steps"
         x = edit.get(0, lambda h: h)(self.embedding[tokens])
         found = {0: x}

@@ -1,0 +1,25 @@
+"""The layer of a run that steering changes: its PLM, one of its SAEs and the maxima on train."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.encoder import Encoder
+
+if TYPE_CHECKING:
+    from interplm_nb.steering.steered_layer import SteeredLayer
+
+
+def steered_layer(run: Run, source: str = "sae", device: str = "auto") -> "SteeredLayer":
+    """A run's layer with one of its SAEs, as `interplm_nb.steering` takes it.
+
+    Raises PipelineError for a run without a PLM, or whose PLM is not the one that the source was
+    trained on.
+    """
+    from interplm_nb.steering.steered_layer import SteeredLayer
+
+    encoder = Encoder(run, source, device)
+    activations = run.activations(source)
+    fired = np.asarray(activations.n_active(), np.float32) / max(activations.n_residues, 1)
+    return SteeredLayer(encoder.plm, encoder.sae.to(encoder.plm.device), encoder.maxima, fired)
