@@ -9,6 +9,7 @@ the code. An arrow that follows from others is left out: cli imports plm too, by
 import tomllib
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 import grimp
 
@@ -23,6 +24,7 @@ ROOMS = {
     "stages": (1.5, "one file a stage"),
     "pipeline": (2, "Run, manifest, profiles, runner"),
     "interpret": (0.5, "descriptions and how they score"),
+    "steering": (1.5, "features changed, and what follows"),
     "features": (0, "features without concepts"),
     "concepts": (1, "features against biology"),
     "sae": (2, "sparse autoencoders"),
@@ -149,7 +151,7 @@ def _box(x: float, y: float, width: float, room: str, words: str, inside: str, f
     lines = [_text(middle, y + 22, 15, name, weight=' font-weight="600"')]
     lines += [
         _text(middle, y + 38 + 15 * i, 11, text)
-        for i, text in enumerate(filter(None, (words, inside)))
+        for i, text in enumerate(filter(None, (words, *wrap(inside, int(width / 6)))))
     ]
     return (
         f'<rect x="{x}" y="{y}" width="{width}" height="{HIGH}" rx="6" fill="{fill}" '

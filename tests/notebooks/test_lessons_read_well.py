@@ -200,7 +200,8 @@ def test_answers_of_06(run: Run) -> None:
         in said
     )
     shares = {s: f"{of_source[s]['share_motif']:.0%}".replace("%", " %") for s in of_source}
-    assert f"{shares['shuffled_sae']} have a motif, of the trained SAE's {shares['sae']}" in said
+    enough = f"{shares['shuffled_sae']} of those with enough sites have a motif, and "
+    assert f"{enough}{shares['sae']} of the trained SAE's" in said
     said = answer("06_features", "answer-precision")
     motifs = run.feature_table("motifs")
     stated = motifs.filter((pl.col("pattern") != "") & (pl.col("held_out_matches") > 0))

@@ -139,7 +139,7 @@ def test_transformers_weights_under_the_other_name(tmp_path):
     write(tmp_path / "other", {}, model_type="bert")
     (folder / SAFETENSORS).rename(tmp_path / "other" / SAFETENSORS)
     text = refused(tmp_path / "other")
-    assert "model.safetensors is a file of torch.save, whatever" in text
+    assert "model.safetensors is a file of torch.save, despite its name" in text
     assert text.endswith("rename it to pytorch_model.bin")
 
 

@@ -4,14 +4,18 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import ipywidgets
 import pytest
 
 from interplm_nb.pipeline.run import Run
+from interplm_nb.widgets import lists
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.histogram import ActivationHistogram
+from interplm_nb.widgets.kit import Kit
 from interplm_nb.widgets.packing import unpack
+from interplm_nb.widgets.view_code import ViewCode
 from interplm_nb.widgets.workbench import Workbench, compare
 
 LONG = 10_000
@@ -19,8 +23,12 @@ LONG = 10_000
 
 
 @pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    ipywidgets.Widget.close_all()
+def _closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No widget is open before and after; those of other tests, which share a process, stay."""
+    monkeypatch.setattr(ipywidgets.widgets.widget, "_instances", {})
+    monkeypatch.setattr(ViewCode, "_shared", {})
+    monkeypatch.setattr(Kit, "_shared", None)
+    monkeypatch.setattr(lists, "_KNOWN", WeakValueDictionary())
     yield
     ipywidgets.Widget.close_all()
 

@@ -94,7 +94,10 @@ function rOf(kit, { pearson, pearson_low, pearson_high, of = 1 }) {
   return `${kit.fixed(pearson)}${range}`;
 }
 
-/** How well excerpts are recognised; "": nobody asked. @param {Kit} kit @param {Description} said */
+/**
+ * How well excerpts are recognised; "": nobody asked.
+ * @param {Kit} kit @param {Description} said
+ */
 export function recognisedWords(kit, { told }) {
   if (!told.length) return "";
   const one = (/** @type {Description["told"][number]} */ t) =>

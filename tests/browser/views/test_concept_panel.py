@@ -190,6 +190,7 @@ def test_features_alike_are_selected_by_a_press(show: Callable, data: FeatureDat
     finally:
         data.kept = {}
     lines = shown.page.locator(f"{PANEL} .iplm-near")
+    lines.first.wait_for()
     assert lines.count() == 3
     line = lines.filter(has_text="by activation")
     names = line.locator("button b").all_inner_texts()
