@@ -15,10 +15,10 @@ import polars as pl
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 from interplm_nb.features.spans import Spans, spans
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.encoder import Encoder
 from interplm_nb.questions.lookup import of_concepts
 from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.report import InputError, ReadReport

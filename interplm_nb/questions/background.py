@@ -6,10 +6,10 @@ import numpy as np
 from scipy.sparse import csr_array, vstack
 
 from interplm_nb.activations import FeatureActivations
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.encoder import Encoder
 
 MOST_STRETCHES = 200
 """Stretches that a background has at most: each is read by the model."""

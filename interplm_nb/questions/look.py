@@ -14,6 +14,7 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
+from interplm_nb.pipeline.encoder import Encoder, encode_proteins
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import PROFILE, looked, names_folder, write_looked
 from interplm_nb.pipeline.maxima import Maxima
@@ -25,7 +26,6 @@ from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import FIRES, within_limit
 from interplm_nb.questions.background import protein_maxima, stored, whole
-from interplm_nb.questions.encoder import Encoder, encode_proteins
 from interplm_nb.questions.own_proteins import OwnProteins, own_proteins
 from interplm_nb.readers.report import ReadReport
 from interplm_nb.readers.uniprot_rest import CACHE, UniProtREST

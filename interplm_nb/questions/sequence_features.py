@@ -12,10 +12,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from interplm_nb.concepts.by_protein.pool import Pool, PooledFeatures, pool
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import read_sequences
-from interplm_nb.questions.encoder import Encoder
 from interplm_nb.shards import shard_bounds
 
 RESIDUES = 50_000

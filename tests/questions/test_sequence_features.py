@@ -13,12 +13,12 @@ from sklearn.utils import estimator_checks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from interplm_nb.concepts.by_protein.pool import pool
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.proteins import LETTERS
 from interplm_nb.questions import sequence_features
-from interplm_nb.questions.encoder import Encoder
 from interplm_nb.questions.sequence_features import SequenceFeatures
 from interplm_nb.readers.report import InputError
 

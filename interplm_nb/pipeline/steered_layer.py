@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions.encoder import Encoder
 
 if TYPE_CHECKING:
     from interplm_nb.steering.steered_layer import SteeredLayer
