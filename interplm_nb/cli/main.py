@@ -1,5 +1,5 @@
 """The command line: run, data, models, score, look, annotate, discover, rank, follow, spatial,
-contacts, interpret, explore, notebooks, verify.
+contacts, interpret, steer, explore, notebooks, verify.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -28,6 +28,7 @@ from interplm_nb.cli.rank import add_rank_command
 from interplm_nb.cli.run import add_run_command
 from interplm_nb.cli.score import add_score_command
 from interplm_nb.cli.spatial import add_spatial_command
+from interplm_nb.cli.steer import add_steer_command
 from interplm_nb.cli.verify import add_verify_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.readers.report import InputError
@@ -44,6 +45,7 @@ examples:
   interplm-nb follow runs/layer_1 runs/layer_2        what happens to features between layers
   interplm-nb spatial runs/demo                       which features are arranged in space
   interplm-nb interpret --run runs/demo               describe features in words, with scores
+  interplm-nb steer generation --run runs/demo        change a feature, and see what is generated
   interplm-nb explore runs/demo                       view features in JupyterLab (--app: no code)
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae        a published SAE
 """
@@ -163,6 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     add_spatial_command(commands, _add, _say)
     add_contacts_command(commands, _add, _say)
     add_interpret_command(commands, _add, _say)
+    add_steer_command(commands, _add, _say)
     add_explore_commands(commands, _add, _say)
     add_verify_command(commands, _add, _say)
     return parser

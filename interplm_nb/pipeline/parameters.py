@@ -90,7 +90,7 @@ class StageParameters(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise PipelineError(f"{where}: {_sentence(cls, error)}") from None
+            raise PipelineError(f"{where}: {complaint(cls.stage, cls, error)}") from None
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Self:
@@ -559,14 +559,15 @@ def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:
     return f"unknown {what} {name!r}; {hint}"
 
 
-def _sentence(model: type[StageParameters], error: ValidationError) -> str:
-    """The first complaint of pydantic, with what the parameter is for."""
+def complaint(of: str, model: type[BaseModel], error: ValidationError) -> str:
+    """The first complaint of pydantic about a `model`, with what the parameter is for; `of` is the
+    name of its stage or experiment."""
     first = error.errors()[0]
     message = first["msg"][0].lower() + first["msg"][1:]
     if not first["loc"]:  # several parameters that do not go together
-        return f"{model.stage}: {message.removeprefix('value error, ')}"
+        return f"{of}: {message.removeprefix('value error, ')}"
     name = str(first["loc"][0])
     about = model.model_fields[name].description if name in model.model_fields else None
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     value = first.get("input")
-    return f"{model.stage}.{name} = {value!r}: {message}{more}. {about or ''}".rstrip()
+    return f"{of}.{name} = {value!r}: {message}{more}. {about or ''}".rstrip()

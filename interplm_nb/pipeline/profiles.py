@@ -96,11 +96,20 @@ def setting_value(setting: str) -> tuple[tuple[str, str], Any]:
         raise PipelineError(f"-p {setting}: expected stage.name=value, such as -p train.steps=500")
     if stage not in STAGES:
         raise PipelineError(f"-p {setting}: {unknown_name(f'{stage}.{name}', _all_names())}")
+    return (stage, name), typed(text)
+
+
+def typed(text: str) -> Any:
+    """What a person writes after "=": a TOML value, or else a string.
+
+    >>> typed("0.5"), typed("[1, 2]"), typed("Zinc finger")
+    (0.5, [1, 2], 'Zinc finger')
+    """
     try:
         value = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:
-        return (stage, name), text
-    return (stage, name), value["value"] if set(value) == {"value"} else text
+        return text
+    return value["value"] if set(value) == {"value"} else text
 
 
 def _find(profile: str) -> Path:

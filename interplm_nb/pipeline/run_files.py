@@ -13,6 +13,7 @@ COMPARISON = "comparison"
 LOOKED = "looked"
 INTERPRETED = "interpreted"
 NOTES = "notes"
+STEERED = "steered"
 BESIDE_STAGES = (
     RECORD,
     ".lock",
@@ -21,6 +22,7 @@ BESIDE_STAGES = (
     LOOKED,
     INTERPRETED,
     NOTES,
+    STEERED,
     "00_explore.ipynb",
 )
 """What a run holds besides the outputs of its stages."""
