@@ -66,7 +66,7 @@ def _steer(options: argparse.Namespace) -> str:
     from interplm_nb.pipeline.recipes import Recipe
     from interplm_nb.pipeline.run import Run
     from interplm_nb.pipeline.run_files import STEERED
-    from interplm_nb.stages.steer import experiment, save
+    from interplm_nb.questions.steer import experiment, save
 
     recipe = (
         Recipe.read(Path(options.what))
@@ -103,7 +103,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def _listed(kind: str) -> str:
-    from interplm_nb.stages.steer import checked_settings
+    from interplm_nb.questions.steer import checked_settings
 
     settings = checked_settings(kind, {})
     return "\n".join(

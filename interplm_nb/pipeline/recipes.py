@@ -31,7 +31,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: str
-    """Name of the experiment, a key of `stages.steer.EXPERIMENTS`."""
+    """Name of the experiment, a key of `questions.steer.EXPERIMENTS`."""
     run: str = ""
     """Folder of the run; relative to where the command is given."""
     source: str = "sae"
