@@ -12,7 +12,7 @@ class Experiment:
     settings: str
     """`module:class`, imported at the first use: its module imports torch."""
     function: str
-    """`module:function`; it takes a run, a `SteeredLayer` and the settings."""
+    """`module:function`; it takes a run, the settings, a source and a device."""
     asks: str
     """The question, for the help of the command."""
 

@@ -11,12 +11,10 @@ from interplm_nb.pipeline.experiment_table import EXPERIMENTS, Experiment
 from interplm_nb.pipeline.parameters import complaint, unknown_name
 from interplm_nb.pipeline.recipes import Recipe
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.steered_layer import steered_layer
 from interplm_nb.saving import write_parquet
 
 if TYPE_CHECKING:
     from interplm_nb.steering.experiments.settings import ExperimentResult, ExperimentSettings
-    from interplm_nb.steering.steered_layer import SteeredLayer
 
 
 class Done(NamedTuple):
@@ -54,18 +52,17 @@ def experiment(
     """
     record = experiment_named(kind)
     checked = checked_settings(kind, settings)
-    at = steered_layer(run, source, device)
     recipe = Recipe(
         kind=kind,
         run=str(run.folder),
         source=source,
         settings=checked.model_dump(mode="json"),
-        made_with=_made_with(run, at),
+        made_with=_made_with(run, source),
     )
     Recipe(kind=kind, run=str(run.folder), made_with=dict(made_with or {})).check_made_with(
         recipe.made_with
     )
-    return Done(record.load("function")(run, at, checked), recipe)
+    return Done(record.load("function")(run, checked, source, device), recipe)
 
 
 def experiment_named(kind: str) -> Experiment:
@@ -100,13 +97,14 @@ def save(done: Done, out: Path) -> list[Path]:
     return [*files, out / "recipe.toml"]
 
 
-def _made_with(run: Run, at: "SteeredLayer") -> dict[str, str]:
+def _made_with(run: Run, source: str) -> dict[str, str]:
     import interplm_nb
 
+    sae = run.sae(source)
+    about = {"plm": sae.about.plm, "plm_revision": sae.about.plm_revision} if sae.about else {}
     return {
         "package": interplm_nb.__version__,
-        "plm": at.plm.name,
-        "plm_revision": at.plm.revision,
-        "sae": at.sae.weight_hash,
+        **about,
+        "sae": sae.weight_hash,
         "proteins": run.proteins().sequence_hash,
     }
