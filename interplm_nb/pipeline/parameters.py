@@ -552,6 +552,27 @@ class InterpretParameters(StageParameters):
         return found
 
 
+class SteerParameters(StageParameters):
+    """Stage `steer`: what is generated while a feature is held, with controls."""
+
+    stage: ClassVar[str] = "steer"
+
+    concept: str = Field(
+        "", description="Concept whose best feature is held; empty: the best that a rule can judge."
+    )
+    strength: float = Field(
+        1.0, ge=-100, le=100, description="What the feature is held at, in its maximum."
+    )
+    n_sequences: int = Field(
+        32, ge=2, le=10_000, description="Sequences to generate under each condition."
+    )
+    length: int = Field(120, ge=20, le=2000, description="Residues of each sequence.")
+    temperature: float = Field(
+        0.9, ge=0, le=10, description="Logits are divided by it; 0: the most probable residue."
+    )
+    seed: int = Field(0, ge=0, le=SEED, description="Seed of the random numbers.")
+
+
 def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:
     """A sentence that refuses a name and offers the nearest known ones."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)

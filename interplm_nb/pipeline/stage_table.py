@@ -1,7 +1,7 @@
 """The stages of a run, one record each.
 
     proteins -> embed -> train -> activations -> concepts -> features -> interpret
-                      -> compare, where a profile asks for it
+                      -> compare, and after concepts steer, where a profile asks for them
 
 Adding a stage takes a record here, its parameters, its function, its notebook and its test.
 """
@@ -21,6 +21,7 @@ from interplm_nb.pipeline.parameters import (
     InterpretParameters,
     ProteinsParameters,
     StageParameters,
+    SteerParameters,
     TrainParameters,
 )
 from interplm_nb.pipeline.run_files import (
@@ -164,6 +165,14 @@ STAGES = {
             function="interplm_nb.stages.interpret:interpret",
             reads=("proteins", "activations", "concepts"),
             outputs=(f"{INTERPRETED}/statistical",),
+        ),
+        Stage(
+            number="08",
+            parameters=SteerParameters,
+            function="interplm_nb.stages.steer:steer",
+            reads=("proteins", "train", "activations", "concepts"),
+            outputs=(),
+            optional=True,
         ),
     )
 }

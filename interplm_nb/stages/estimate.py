@@ -45,6 +45,7 @@ FIXED_SECONDS = {
     "concepts": 60.0,
     "features": 10.0,
     "interpret": 60.0,
+    "steer": 35.0,
 }
 """The rest of a stage: its kernel, clusters, fidelity, the map of features, the tables."""
 
@@ -105,7 +106,7 @@ def estimated(request: "Request") -> str:
     params = cast(ProteinsParameters, profile.stages["proteins"])
     annotations = read_kept(params).annotations["strict"]
     sizes = _sizes(profile.stages, model, annotations.proteins.n_residues)
-    table = stages_table(sizes, product_rate())
+    table = stages_table(sizes, product_rate()).filter(pl.col("stage").is_in(profile.stages))
     left_out = [stage for stage in profile.stages if stage not in table["stage"]]
     total, disk = sum(table["seconds"].to_list()), sum(table["disk"].to_list())
     memory = max(table["memory"].to_list())
@@ -169,6 +170,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "concepts": n * 2.0 * d * min(d, 256) * 4 + sizes.resamples * 2e8 + probed * d * 1e4,
         "features": _FEATURE * m * (1 + sizes.passes),
         "interpret": 0.0,
+        "steer": 0.0,
     }
     block = 65_536 * d * 4.0
     memory = {
@@ -179,6 +181,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "concepts": block + 4.0 * probed * d,
         "features": 4.0 * 5 * m * m + 100.0 * 2**20,
         "interpret": 20.0 * n,
+        "steer": sizes.model_flops * 2,
     }
     disk = {
         "proteins": n * 2.0,
@@ -188,6 +191,7 @@ def stages_table(sizes: Sizes, rate: float) -> pl.DataFrame:
         "concepts": 2e7,
         "features": 1e3 * m,
         "interpret": 1e6,
+        "steer": 1e6,
     }
     rows = [
         {

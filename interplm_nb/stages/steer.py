@@ -1,0 +1,106 @@
+"""Stage `steer`: what the model writes while a feature is held, beside the controls."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.nearest_run import RunToRead
+from interplm_nb.pipeline.parameters import SteerParameters
+from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.steer import Done, experiment
+
+TABLES = ("conditions", "kinds", "natural", "sequences")
+"""Those of `GenerationResult`."""
+
+
+@dataclass(frozen=True)
+class SteerStage:
+    """What stage `steer` made.
+
+    The tables are those of `steering.experiments.generation`; without rows where nothing could be
+    generated.
+    """
+
+    said: str
+    """The result in a sentence; or why nothing was generated."""
+    about: dict[str, Any]
+    """feature, concept, rule, rule_words, probe, works; empty where nothing was generated."""
+    conditions: pl.DataFrame
+    kinds: pl.DataFrame
+    natural: pl.DataFrame
+    sequences: pl.DataFrame
+    recipe: str
+    """TOML that repeats it: `interplm-nb steer FILE`."""
+
+
+def steer(run: Run, params: SteerParameters) -> SteerStage:
+    """Hold the best feature of a concept while the model generates sequences, and judge them."""
+    if isinstance(run, RunToRead):
+        return _made(run)
+    manifest.begin(run, params)
+    concept = params.concept or _best_concept(run)
+    why_not = _why_not(run, concept)
+    if why_not:
+        run.write_summary("steer", said=why_not, about={}, recipe="")
+        for name in TABLES:
+            run.write_table("steer", name, pl.DataFrame(schema={"kind": pl.String}))
+        return _made(run)
+    settings = {
+        "concept": concept,
+        "strengths": [params.strength],
+        "controls_at": [params.strength],
+        "n_sequences": params.n_sequences,
+        "length": params.length,
+        "temperature": params.temperature,
+        "seed": params.seed,
+    }
+    _write(run, concept, experiment(run, "generation", settings, device=params.device))
+    return _made(run)
+
+
+def _write(run: Run, concept: str, done: Done) -> None:
+    result: Any = done.result
+    for name, table in result.tables().items():
+        run.write_table("steer", name, table)
+    fields = ("feature", "rule", "rule_words", "probe", "works")
+    about = {"concept": concept, **{name: getattr(result, name) for name in fields}}
+    recipe = done.recipe.model_copy(update={"run": ""}).toml()
+    run.write_summary("steer", said=result.sentence, about=about, recipe=recipe)
+
+
+def _best_concept(run: Run) -> str:
+    """The concept that a rule can judge in letters and whose linked feature has the best F1 on
+    validation; "": there is none."""
+    from interplm_nb.steering.rules import RULES
+
+    judged = pl.col("concept").str.contains_any(list(RULES))
+    found = run.links().table.filter(judged).sort("validation_f1_per_domain", descending=True)
+    return found["concept"][0] if found.height else ""
+
+
+def _why_not(run: Run, concept: str) -> str:
+    """Why this run generates nothing, in a sentence; "": it can."""
+    model = run.model()
+    if model is None or model.record is None:
+        return (
+            "Nothing was generated: these embeddings were read from a file, so there is no model "
+            "that could be changed."
+        )
+    if not model.record.has_logits or model.record.objective is None:
+        return f"Nothing was generated: {model.name} has no head that predicts residues."
+    linked = run.links().table["concept"].unique().sort().to_list()
+    if not concept or concept not in linked:
+        return (
+            f"Nothing was generated: no feature is linked to {concept or 'a concept with a rule'}. "
+            f"Linked are {', '.join(linked[:6]) or 'none'}{', ...' if len(linked) > 6 else ''}."
+        )
+    return ""
+
+
+def _made(run: Run) -> SteerStage:
+    """Read what the stage has made."""
+    summary = run.summary("steer")
+    tables = {name: run.table("steer", name) for name in TABLES}
+    return SteerStage(summary["said"], summary["about"], **tables, recipe=summary["recipe"])
