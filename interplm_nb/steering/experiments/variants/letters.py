@@ -1,0 +1,93 @@
+"""What the letters of a variant say without a model, and what its positions' other scores say."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from biotite.sequence import ProteinSequence
+from biotite.sequence.align import SubstitutionMatrix
+
+from interplm_nb.readers.variants import Variant
+
+HYDROPATHY = dict(
+    zip(
+        "ARNDCQEGHILKMFPSTWYV",
+        map(
+            float,
+            [
+                "1.8",
+                "-4.5",
+                "-3.5",
+                "-3.5",
+                "2.5",
+                "-3.5",
+                "-3.5",
+                "-0.4",
+                "-3.2",
+                "4.5",
+                "3.8",
+                "-3.9",
+                "1.9",
+                "2.8",
+                "-1.6",
+                "-0.8",
+                "-0.7",
+                "-0.9",
+                "-1.3",
+                "4.2",
+            ],
+        ),
+        strict=True,
+    )
+)
+"""Of Kyte and Doolittle (1982)."""
+
+
+def blosum62(variants: Sequence[Variant]) -> np.ndarray:
+    """float64 [n_variants]: BLOSUM62 of old and new letter, summed over mutations.
+
+    A wild-type letter that is no amino acid counts as X.
+    """
+    matrix = SubstitutionMatrix.std_protein_matrix()
+    known = set(ProteinSequence.alphabet.get_symbols())
+    return np.array(
+        [
+            sum(matrix.get_score(m.wild if m.wild in known else "X", m.new) for m in variant)
+            for variant in variants
+        ],
+        np.float64,
+    )
+
+
+def hydropathy_change(variants: Sequence[Variant]) -> np.ndarray:
+    """float64 [n_variants]: |hydropathy of the new letter - of the old|, summed over mutations."""
+    return np.array(
+        [
+            sum(abs(HYDROPATHY[m.new] - HYDROPATHY.get(m.wild, 0.0)) for m in variant)
+            for variant in variants
+        ]
+    )
+
+
+def position_means(variants: Sequence[Variant], scores: np.ndarray) -> np.ndarray:
+    """float64 [n_variants]: the mean score of other variants at the same positions.
+
+    Of each mutated position, the mean over all other variants that change it, then the mean over
+    the variant's positions; the mean of all others for a position that no other changes. It is
+    given measured scores, so it is no prediction but what knowing the positions alone would give.
+    """
+    total: dict[int, float] = {}
+    count: dict[int, int] = {}
+    for variant, score in zip(variants, scores, strict=True):
+        for m in variant:
+            total[m.position] = total.get(m.position, 0.0) + score
+            count[m.position] = count.get(m.position, 0) + 1
+    n = len(scores)
+    found = []
+    for variant, score in zip(variants, scores, strict=True):
+        rest = (scores.sum() - score) / (n - 1) if n > 1 else 0.0
+        means = [
+            (total[m.position] - score) / (count[m.position] - 1) if count[m.position] > 1 else rest
+            for m in variant
+        ]
+        found.append(np.mean(means))
+    return np.array(found)
