@@ -196,7 +196,7 @@ def read_variants(
     """
     name, given = _given(wild_type)
     variant, score, column = (text.strip().lower() for text in (variant, score, given))
-    report = ReadReport("the table", strict)
+    report = ReadReport("the table", strict, what="variants")
     needed = (variant, score)
     if isinstance(table, Path | str):
         report.file = Path(table)

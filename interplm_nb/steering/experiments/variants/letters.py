@@ -1,44 +1,18 @@
 """What the letters of a variant say without a model, and what its positions' other scores say."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from biotite.sequence import ProteinSequence
 from biotite.sequence.align import SubstitutionMatrix
 
 from interplm_nb.readers.variants import Variant
 
-HYDROPATHY = dict(
-    zip(
-        "ARNDCQEGHILKMFPSTWYV",
-        map(
-            float,
-            [
-                "1.8",
-                "-4.5",
-                "-3.5",
-                "-3.5",
-                "2.5",
-                "-3.5",
-                "-3.5",
-                "-0.4",
-                "-3.2",
-                "4.5",
-                "3.8",
-                "-3.9",
-                "1.9",
-                "2.8",
-                "-1.6",
-                "-0.8",
-                "-0.7",
-                "-0.9",
-                "-1.3",
-                "4.2",
-            ],
-        ),
-        strict=True,
-    )
+_KYTE_DOOLITTLE = (
+    "A1.8 R-4.5 N-3.5 D-3.5 C2.5 Q-3.5 E-3.5 G-0.4 H-3.2 I4.5 "
+    "L3.8 K-3.9 M1.9 F2.8 P-1.6 S-0.8 T-0.7 W-0.9 Y-1.3 V4.2"
 )
+HYDROPATHY = {cell[0]: float(cell[1:]) for cell in _KYTE_DOOLITTLE.split()}
 """Of Kyte and Doolittle (1982)."""
 
 
@@ -48,7 +22,8 @@ def blosum62(variants: Sequence[Variant]) -> np.ndarray:
     A wild-type letter that is no amino acid counts as X.
     """
     matrix = SubstitutionMatrix.std_protein_matrix()
-    known = set(ProteinSequence.alphabet.get_symbols())
+    alphabet: Any = matrix.get_alphabet1()
+    known = set(alphabet.get_symbols())
     return np.array(
         [
             sum(matrix.get_score(m.wild if m.wild in known else "X", m.new) for m in variant)

@@ -27,7 +27,7 @@ from interplm_nb.steering.experiments.variants.feature_changes import (
     Reader,
     feature_changes,
 )
-from interplm_nb.steering.experiments.variants.settings import VariantsSettings
+from interplm_nb.steering.experiments.variants.settings import DEFAULTS, VariantsSettings
 from interplm_nb.steering.experiments.variants.variant_rows import batches
 from interplm_nb.steering.steered_layer import SteeredLayer
 
@@ -43,6 +43,9 @@ FEATURES: dict[str, Any] = {
 """Columns of table `features`. place: see `PLACES`; kind: lost or gained; change: in units of the
 feature's maximum; position: the residue, from 1, where it is largest; p_site, p_same: against the
 two nulls, null where one is empty."""
+
+ROUNDING = 1e-4
+"""Changes that differ by this share are equal: a feature that both silence is lost alike."""
 
 SETS = ("this mutation", "other substitutions at the site", "same substitution at other sites")
 
@@ -99,7 +102,7 @@ def lost_and_gained(
     at: SteeredLayer,
     wild_type: str,
     mutation: Mutation | str,
-    settings: VariantsSettings | None = None,
+    settings: VariantsSettings = DEFAULTS,
     others: Proteins | None = None,
 ) -> LostAndGained:
     """Features that a mutation takes from a protein and gives to it, at the site and elsewhere.
@@ -137,7 +140,6 @@ def lost_and_gained(
     >>> found.counts["n"].to_list()
     [1, 1, 18, 18, 1, 1]
     """
-    settings = settings or VariantsSettings()
     one = _one(mutation, wild_type)
     site = [(Mutation(one.wild, one.position, new),) for new in AMINO_ACIDS if new != one.wild]
     own, elsewhere = _other_sites(one, wild_type, settings, others)
@@ -241,7 +243,8 @@ def _features(
         values = getattr(own, kind)[0]
         for place, feature in zip(*np.nonzero(values >= least), strict=True):
             change = values[place, feature]
-            p = [_p(getattr(null, kind)[:, place, feature] >= change) for null in nulls]
+            as_much = change * (1 - ROUNDING)
+            p = [_p(getattr(null, kind)[:, place, feature] >= as_much) for null in nulls]
             position = _where(entries, int(feature), sign, place == 0, one.position)
             rows.append((int(feature), PLACES[place], kind, float(change), position, *p))
     return pl.DataFrame(rows, FEATURES, orient="row").sort(

@@ -9,7 +9,7 @@ import polars as pl
 
 from interplm_nb.concepts.by_protein.resampling import spearman
 from interplm_nb.concepts.intervals import draws_of_clusters, middle
-from interplm_nb.readers.variants import Variant, VariantScan
+from interplm_nb.readers.variants import VariantScan
 from interplm_nb.steering.experiments.variants.feature_changes import (
     Collected,
     FeatureChanges,
@@ -26,7 +26,7 @@ from interplm_nb.steering.experiments.variants.likelihood import (
 )
 from interplm_nb.steering.experiments.variants.resampling import draws_of_positions
 from interplm_nb.steering.experiments.variants.separating import separating_features
-from interplm_nb.steering.experiments.variants.settings import VariantsSettings
+from interplm_nb.steering.experiments.variants.settings import DEFAULTS, VariantsSettings
 from interplm_nb.steering.experiments.variants.variant_rows import batches
 from interplm_nb.steering.steered_layer import SteeredLayer
 
@@ -114,7 +114,7 @@ class ScanResult:
 def scan_variants(
     at: SteeredLayer,
     scan: VariantScan,
-    settings: VariantsSettings | None = None,
+    settings: VariantsSettings = DEFAULTS,
     controls: Mapping[str, SteeredLayer] | None = None,
     progress: bool = True,
 ) -> ScanResult:
@@ -139,7 +139,6 @@ def scan_variants(
     ValueError
         For fewer than 4 variants, controls of another PLM or layer, or letters that the PLM lacks.
     """
-    settings = settings or VariantsSettings()
     scan = scan.drawn(settings.n, settings.seed)
     if len(scan.variants) < 4:
         raise ValueError(
@@ -191,7 +190,7 @@ def _scores(
     at = sources["SAE"]
     plm, wild_type, variants = at.plm, scan.wild_type, scan.variants
     running = SequenceRatios(plm, wild_type, variants) if _resumes(at) else None
-    layers = sorted({at.layer, *([plm.n_layers] if running else [])})
+    layers = list({at.layer, plm.n_layers} if running else {at.layer})
     readers = {name: Reader(one, wild_type) for name, one in sources.items()}
     found: dict[str, list[FeatureChanges]] = {name: [] for name in sources}
     order = []
@@ -297,7 +296,7 @@ def _robustness(scan: VariantScan, scores: Scores, settings: VariantsSettings) -
     up = up[at]
     if up.all() or not up.any():
         return pl.DataFrame(schema=ROBUSTNESS)
-    variants: list[Variant] = [scan.variants[i] for i in at]
+    variants = [scan.variants[i] for i in at.tolist()]
     weights = draws_of_positions(variants, settings.resamples, settings.seed)
     rows = []
     for (source, name), values in scores.items():

@@ -27,9 +27,9 @@ SEPARATING: dict[str, Any] = {
     "q_value": pl.Float64,
 }
 """auroc_chosen: on the half that chose the feature; auroc: on the other half, with its 95 %
-interval over positions. p_value: share of resamples of positions in which the AUROC is on the other
-side of 0.5 than on the half that chose, times 2; q_value: false discovery rate (Benjamini and
-Hochberg) over the features of a source."""
+interval over positions. p_value: share of resamples of positions in which the AUROC is not on the
+side of 0.5 that the first half says, at least 1 / (1 + resamples); q_value: false discovery rate
+(Benjamini and Hochberg) over the features of a source."""
 
 
 class Halves(NamedTuple):
@@ -81,7 +81,7 @@ def separating_features(
         for source, values in summed.items():
             found = _tested(values, tolerated, chooses, tests, n, weights)
             tables.append(found.select(pl.lit(source).alias("source"), *found.columns))
-    return pl.concat([table.cast(SEPARATING) for table in tables])
+    return pl.concat(tables)
 
 
 def _tested(
@@ -101,7 +101,7 @@ def _tested(
         x, positive = values[tests, feature], tolerated[tests]
         drawn = auroc(x, positive, weights)
         wrong = (drawn <= 0.5) if chosen > 0.5 else (drawn >= 0.5)
-        p = min(1.0, 2 * (1 + int(wrong.sum())) / (1 + len(drawn)))
+        p = (1 + int(wrong.sum())) / (1 + len(drawn))
         whole = auroc(x, positive, np.ones((1, len(x)), np.int64))[0]
         rows.append((int(feature), float(chosen), float(whole), *middle(drawn).tolist(), p))
     table = pl.DataFrame(rows, {k: SEPARATING[k] for k in list(SEPARATING)[1:7]}, orient="row")

@@ -38,3 +38,7 @@ class VariantsSettings(ExperimentSettings):
         20, ge=1, le=10_000, description="Features chosen on half of the positions."
     )
     resamples: int = Field(1000, ge=100, le=100_000, description="Resamples of each interval.")
+
+
+DEFAULTS = VariantsSettings.model_validate({})
+"""Every setting at its default."""
