@@ -49,7 +49,7 @@ def correlations(result: ScanResult, variants: str | None = None) -> Chart:
     axis.set_yticks(range(table.height), labels, fontsize=8)
     axis.axvline(0, color=_GREY, linewidth=0.8)
     thin = "; thin: over positions" if table["low_positions"].null_count() < table.height else ""
-    axis.set_xlabel(f"Spearman's rho with the measured score (bars: 95 % over variants{thin})")
+    axis.set_xlabel(f"Spearman's rho with the measured score\n(bars: 95 % over variants{thin})")
     axis.set_title(f"{result.name}, {result.plm}: {table['n'][0]:,} variants", fontsize=10)
     said = [
         f"{source}, {_words(score)}: {rho:.2f}"
@@ -88,7 +88,7 @@ def robustness(result: ScanResult) -> Chart | Sentence:
     means.set_xlabel("mean features per mutation")
     means.legend(frameon=False, fontsize=8)
     differences.axvline(0, color=_GREY, linewidth=0.8)
-    differences.set_xlabel("stabilising - destabilising (95 % over positions)")
+    differences.set_xlabel("stabilising - destabilising\n(95 % over positions)")
     row = table.row(0, named=True)
     return Chart(
         figure,
@@ -159,7 +159,7 @@ def lost_and_gained(found: LostAndGained, n: int = 15) -> Chart:
     )
     bars.set_ylim(max(top.height, 1) - 0.5, -0.5)
     bars.axvline(0, color=_GREY, linewidth=0.8)
-    bars.set_xlabel("change, in units of the feature's maximum (hatched: elsewhere)")
+    bars.set_xlabel("change, in units of the feature's maximum\n(hatched: elsewhere)")
     _count_panel(counts, found.counts)
     figure.suptitle(f"{found.mutation}, {found.plm}: lost (left) and gained (right)", fontsize=10)
     return Chart(figure, found.sentence)
@@ -177,7 +177,7 @@ def _count_panel(axis: Axes, table: pl.DataFrame) -> None:
         axis.bar(x + shift, [row[kind] for row in rows], 0.38, color=colour, label=kind)
     labels = [f"{_short(row['mutations'])}\n{row['place']} (n {row['n']})" for row in rows]
     axis.set_xticks(x, labels, rotation=60, ha="right", fontsize=7)
-    axis.set_ylabel("features, the mean of a null")
+    axis.set_ylabel("features (mean of a null)")
     axis.legend(frameon=False, fontsize=8)
 
 

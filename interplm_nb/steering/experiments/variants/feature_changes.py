@@ -63,9 +63,10 @@ class FeatureChanges:
         """int64 [n_variants, 2]: features lost or gained at each place."""
         return (np.maximum(self.lost, self.gained) >= least).sum(axis=2)
 
-    def n_changed_anywhere(self, least: float) -> np.ndarray:
-        """int64 [n_variants]: features lost or gained at either place, each counted once."""
-        return (np.maximum(self.lost, self.gained).max(axis=1) >= least).sum(axis=1)
+    def anywhere(self) -> "FeatureChanges":
+        """Without places: the larger change of the two, [n_variants, 1, d_sae]."""
+        lost, gained = (x.max(axis=1, keepdims=True) for x in (self.lost, self.gained))
+        return FeatureChanges(lost, gained, self.summed, self.absolute)
 
 
 class Reader:

@@ -239,13 +239,14 @@ def _feature_scores(
         """In the order of the scan, as float64."""
         return np.concatenate(values)[back].astype(np.float64)
 
+    whole = [part.anywhere() for part in parts]
     changed = joined([part.n_changed(least) for part in parts])
     return {
-        (source, "features_changed"): joined([part.n_changed_anywhere(least) for part in parts]),
+        (source, "features_changed"): joined([part.n_changed(least)[:, 0] for part in whole]),
         (source, "features_changed_at_the_site"): changed[:, 0],
         (source, "features_changed_elsewhere"): changed[:, 1],
-        (source, "features_lost"): joined([part.n_lost(least).sum(axis=1) for part in parts]),
-        (source, "features_gained"): joined([part.n_gained(least).sum(axis=1) for part in parts]),
+        (source, "features_lost"): joined([part.n_lost(least)[:, 0] for part in whole]),
+        (source, "features_gained"): joined([part.n_gained(least)[:, 0] for part in whole]),
         (source, "absolute_change"): joined([part.absolute for part in parts]),
         (source, "net_change"): joined([part.summed.sum(axis=1) for part in parts]),
     }
