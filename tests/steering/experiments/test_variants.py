@@ -23,7 +23,10 @@ from interplm_nb.readers.variants import (
     parse_variant,
 )
 from interplm_nb.steering.experiments.variants.energy import design_energy
-from interplm_nb.steering.experiments.variants.feature_changes import feature_changes
+from interplm_nb.steering.experiments.variants.feature_changes import (
+    changes_in_proteins,
+    feature_changes,
+)
 from interplm_nb.steering.experiments.variants.letters import (
     blosum62,
     hydropathy_change,
@@ -76,10 +79,15 @@ def log_likelihood(plm: PLM, sequence: str) -> float:
     return sum(float(p[t, target[t + 1]]) for t in range(len(target) - 1))
 
 
-def encoded(at: SteeredLayer, sequence: str) -> np.ndarray:
-    """float64 [L, d_sae], in units of the maximum, of a whole pass."""
+def states(at: SteeredLayer, sequence: str) -> torch.Tensor:
+    """[L, width], of a whole pass."""
     h = at.plm.forward(at.plm.tokens([sequence]), [at.layer]).representations[at.layer][0]
-    f = at.sae.encode(h[at.plm.first_residue :][: len(sequence)]).detach().double().numpy()
+    return h[at.plm.first_residue :][: len(sequence)]
+
+
+def encoded(at: SteeredLayer, sequence: str) -> np.ndarray:
+    """float64 [L, d_sae], in units of the maximum."""
+    f = at.sae.encode(states(at, sequence)).detach().double().numpy()
     return np.where(at.maxima > 0, f / np.where(at.maxima > 0, at.maxima, 1), 0)
 
 
@@ -179,6 +187,21 @@ def test_changes_of_features_are_those_of_two_whole_passes(at: SteeredLayer) -> 
         whole = changes.anywhere()
         assert np.array_equal(whole.n_changed(LEAST)[:, 0], either.any(axis=1).sum(axis=1))
     assert sorted(seen) == list(range(140))
+
+
+def test_changes_in_different_proteins_are_those_in_each_alone(at: SteeredLayer) -> None:
+    pairs = [
+        (sequence, variant)
+        for sequence in (WILD, WILD[5:], "MAAKAAG")
+        for variant in drawn_variants(12, sequence)
+    ]
+    together = changes_in_proteins(at, pairs)
+    for i, (sequence, variant) in enumerate(pairs):
+        ((_, alone),) = feature_changes(at, sequence, [variant])
+        for name in ("lost", "gained", "summed"):
+            np.testing.assert_allclose(
+                getattr(together, name)[i], getattr(alone, name)[0], atol=1e-3
+            )
 
 
 def test_dead_features_never_change(at: SteeredLayer) -> None:
@@ -404,6 +427,7 @@ def scan() -> VariantScan:
 SETTINGS = VariantsSettings.model_validate({"least": LEAST, "resamples": 100, "chosen": 4})
 
 
+@torch.no_grad()
 def test_a_scan_correlates_what_its_parts_give(at: SteeredLayer, scan: VariantScan) -> None:
     control = layer_with_sae(at.plm, seed=1)
     result = scan_variants(at, scan, SETTINGS, {"random SAE": control}, progress=False)
@@ -415,6 +439,11 @@ def test_a_scan_correlates_what_its_parts_give(at: SteeredLayer, scan: VariantSc
     for index, changes in feature_changes(control, WILD, scan.variants):
         counts[index] = changes.n_changed(LEAST)
     assert table["random SAE: features_changed_elsewhere"].to_list() == counts[:, 1].tolist()
+    moved = [
+        np.linalg.norm(states(at, mutated(WILD, v)) - states(at, WILD), axis=1).sum()
+        for v in scan.variants
+    ]
+    np.testing.assert_allclose(table["model: distance_of_states"], moved, rtol=1e-4)
     single = np.array([len(v) == 1 for v in scan.variants])
     for group, source, score, rho, low, high in result.correlations.select(
         "variants", "source", "score", "rho", "low", "high"

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, vstack
 
-from interplm_nb.readers.variants import Variant
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers.variants import Variant, mutated
 from interplm_nb.sae.encode import encoded
 from interplm_nb.steering.experiments.variants.variant_rows import Rows, batches, embedded
 from interplm_nb.steering.steered_layer import SteeredLayer
@@ -62,6 +63,18 @@ class FeatureChanges:
     def n_changed(self, least: float) -> np.ndarray:
         """int64 [n_variants, 2]: features lost or gained at each place."""
         return (np.maximum(self.lost, self.gained) >= least).sum(axis=2)
+
+    def part(self, index: slice | np.ndarray) -> "FeatureChanges":
+        """The changes of some variants."""
+        return FeatureChanges(
+            self.lost[index], self.gained[index], self.summed[index], self.absolute[index]
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence["FeatureChanges"]) -> "FeatureChanges":
+        """The changes of several batches, one after another."""
+        names = ("lost", "gained", "summed", "absolute")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
     def anywhere(self) -> "FeatureChanges":
         """Without places: the larger change of the two, [n_variants, 1, d_sae]."""
@@ -129,6 +142,31 @@ def feature_changes(
         for part in rows:
             collected.add(reader.entries(part))
         yield index, collected.changes()
+
+
+def changes_in_proteins(
+    at: SteeredLayer, mutations: Sequence[tuple[str, Variant]]
+) -> FeatureChanges:
+    """The changes of variants of different proteins, each with its own wild type, run together."""
+    wild = [sequence for sequence, _ in mutations]
+    sequences = [*wild, *(mutated(sequence, variant) for sequence, variant in mutations)]
+    proteins = Proteins.from_sequences({str(i): s for i, s in enumerate(sequences)})
+    order, parts = [], []
+    for rows, values in at.plm.embed(proteins, [at.layer], progress=False):
+        order.append(rows)
+        parts.append(features(at, values[at.layer].cpu().numpy()))
+    f = csr_array(vstack(parts))[np.argsort(np.concatenate(order))]
+    found = []
+    for i, (sequence, variant) in enumerate(mutations):
+        before, after = (
+            f[proteins.offsets[k] : proteins.offsets[k + 1]] for k in (i, len(wild) + i)
+        )
+        collected = Collected([variant], at.sae.d_sae, len(sequence))
+        change = (after - before).tocoo()
+        residue, feature = (axis.astype(np.int64) for axis in change.coords)
+        collected.add(Entries(np.zeros_like(residue), residue, feature, change.data))
+        found.append(collected.changes())
+    return FeatureChanges.joined(found)
 
 
 def features(at: SteeredLayer, h: np.ndarray) -> csr_array:

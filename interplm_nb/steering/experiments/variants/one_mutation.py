@@ -25,7 +25,7 @@ from interplm_nb.steering.experiments.variants.feature_changes import (
     Entries,
     FeatureChanges,
     Reader,
-    feature_changes,
+    changes_in_proteins,
 )
 from interplm_nb.steering.experiments.variants.settings import DEFAULTS, VariantsSettings
 from interplm_nb.steering.experiments.variants.variant_rows import batches
@@ -145,17 +145,16 @@ def lost_and_gained(
     own, elsewhere = _other_sites(one, wild_type, settings, others)
     variants = [(one,), *(v for v in site if v != (one,)), *own]
     found, entries = _changes(at, wild_type, variants)
-    at_site = _part(found, slice(1, len(site)))
-    same = [_part(found, slice(len(site), None))]
-    for sequence, these in elsewhere:
-        same += [changes for _, changes in feature_changes(at, sequence, these)]
-    nulls = (at_site, _joined(same))
+    same = [found.part(slice(len(site), None))]
+    if elsewhere:
+        same.append(changes_in_proteins(at, elsewhere))
+    nulls = (found.part(slice(1, len(site))), FeatureChanges.joined(same))
     return LostAndGained(
         one,
         at.plm.name,
         at.plm.objective == "next residue",
-        _features(_part(found, slice(1)), nulls, entries, one, settings.least),
-        _counts(_part(found, slice(1)), nulls, settings.least),
+        _features(found.part(slice(1)), nulls, entries, one, settings.least),
+        _counts(found.part(slice(1)), nulls, settings.least),
     )
 
 
@@ -168,7 +167,7 @@ def _one(mutation: Mutation | str, wild_type: str) -> Mutation:
 
 def _other_sites(
     one: Mutation, wild_type: str, settings: VariantsSettings, others: Proteins | None
-) -> tuple[list[Variant], list[tuple[str, list[Variant]]]]:
+) -> tuple[list[Variant], list[tuple[str, Variant]]]:
     """The same substitution elsewhere in the wild type, then in other proteins."""
     rng = np.random.default_rng(settings.seed)
     places = [p for p in _places(wild_type, one.wild) if p != one.position]
@@ -183,10 +182,10 @@ def _other_sites(
         if sequence != wild_type
         for position in _places(sequence, one.wild)
     ]
-    found: dict[int, list[Variant]] = {}
-    for i, position in _drawn(rng, there, wanted):
-        found.setdefault(i, []).append((one._replace(position=position),))
-    return own, [(others.sequences[i], these) for i, these in found.items()]
+    return own, [
+        (others.sequences[i], (one._replace(position=position),))
+        for i, position in _drawn(rng, there, wanted)
+    ]
 
 
 def _places(sequence: str, letter: str) -> list[int]:
@@ -213,22 +212,7 @@ def _changes(
             first.append(Entries(*(column[mine] for column in entries)))
         parts.append(collected.changes())
         order.append(index)
-    return _part(_joined(parts), np.argsort(np.concatenate(order))), first
-
-
-def _part(changes: FeatureChanges, index: Any) -> FeatureChanges:
-    return FeatureChanges(
-        changes.lost[index], changes.gained[index], changes.summed[index], changes.absolute[index]
-    )
-
-
-def _joined(parts: Sequence[FeatureChanges]) -> FeatureChanges:
-    return FeatureChanges(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("lost", "gained", "summed", "absolute")
-        )
-    )
+    return FeatureChanges.joined(parts).part(np.argsort(np.concatenate(order))), first
 
 
 def _features(

@@ -27,7 +27,7 @@ from interplm_nb.steering.experiments.variants.likelihood import (
 from interplm_nb.steering.experiments.variants.resampling import draws_of_positions
 from interplm_nb.steering.experiments.variants.separating import separating_features
 from interplm_nb.steering.experiments.variants.settings import DEFAULTS, VariantsSettings
-from interplm_nb.steering.experiments.variants.variant_rows import batches
+from interplm_nb.steering.experiments.variants.variant_rows import batches, embedded
 from interplm_nb.steering.steered_layer import SteeredLayer
 
 CORRELATIONS: dict[str, Any] = {
@@ -192,6 +192,8 @@ def _scores(
     running = SequenceRatios(plm, wild_type, variants) if _resumes(at) else None
     layers = list({at.layer, plm.n_layers} if running else {at.layer})
     readers = {name: Reader(one, wild_type) for name, one in sources.items()}
+    states = embedded(plm, wild_type, [at.layer])[at.layer]
+    moved = np.zeros(len(variants))
     found: dict[str, list[FeatureChanges]] = {name: [] for name in sources}
     order = []
     for index, rows in batches(plm, wild_type, variants, layers, progress):
@@ -202,6 +204,8 @@ def _scores(
         for part in rows:
             if running:
                 running.add(index, part)
+            distance = (part.layers[at.layer] - states[part.residue]).norm(dim=1)
+            np.add.at(moved, index[part.variant], distance.cpu().numpy())
             for name, reader in readers.items():
                 collected[name].add(reader.entries(part))
         order.append(index)
@@ -216,6 +220,7 @@ def _scores(
         method = settings.method
         ratios = log_likelihood_ratios(plm, wild_type, variants, method)
         scores[MODEL, "log_likelihood_ratio"] = ratios
+    scores[MODEL, "distance_of_states"] = moved
     for name, parts in found.items():
         scores |= _feature_scores(name, parts, back, settings.least)
     scores[LETTERS, "blosum62"] = blosum62(variants)
