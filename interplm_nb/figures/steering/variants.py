@@ -10,7 +10,8 @@ from interplm_nb.figures.chart import Chart, panels
 from interplm_nb.figures.tables import Sentence
 from interplm_nb.steering.experiments.variants.feature_changes import PLACES
 from interplm_nb.steering.experiments.variants.one_mutation import SETS, LostAndGained
-from interplm_nb.steering.experiments.variants.scan import LETTERS, MEASURED, MODEL, ScanResult
+from interplm_nb.steering.experiments.variants.scan import ScanResult
+from interplm_nb.steering.experiments.variants.scan_scores import LETTERS, MEASURED, MODEL
 
 _STYLES = {
     MODEL: ("#000000", "D"),

@@ -1,6 +1,6 @@
 """A mutational scan read by a model and its features, beside what letters alone say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,24 +10,10 @@ import polars as pl
 from interplm_nb.concepts.by_protein.resampling import spearman
 from interplm_nb.concepts.intervals import draws_of_clusters, middle
 from interplm_nb.readers.variants import VariantScan
-from interplm_nb.steering.experiments.variants.feature_changes import (
-    Collected,
-    FeatureChanges,
-    Reader,
-)
-from interplm_nb.steering.experiments.variants.letters import (
-    blosum62,
-    hydropathy_change,
-    position_means,
-)
-from interplm_nb.steering.experiments.variants.likelihood import (
-    SequenceRatios,
-    log_likelihood_ratios,
-)
 from interplm_nb.steering.experiments.variants.resampling import draws_of_positions
+from interplm_nb.steering.experiments.variants.scan_scores import LETTERS, Scores, scan_scores
 from interplm_nb.steering.experiments.variants.separating import separating_features
 from interplm_nb.steering.experiments.variants.settings import DEFAULTS, VariantsSettings
-from interplm_nb.steering.experiments.variants.variant_rows import batches, embedded
 from interplm_nb.steering.steered_layer import SteeredLayer
 
 CORRELATIONS: dict[str, Any] = {
@@ -58,7 +44,6 @@ ROBUSTNESS: dict[str, Any] = {
 """Means of the variants that score above the wild type and of the others, the first less the
 second, and its 95 % interval over positions."""
 
-MODEL, LETTERS, MEASURED = "model", "letters", "other scores"
 GROUPS = ("all", "single mutants", "multiple mutants")
 
 
@@ -146,7 +131,7 @@ def scan_variants(
         )
     sources = {"SAE": at, **(controls or {})}
     _check(at, sources)
-    scores, summed = _scores(sources, scan, settings, progress)
+    scores, summed = scan_scores(sources, scan, settings, progress)
     threshold = settings.tolerated
     tolerated = scan.scores >= (np.median(scan.scores) if threshold is None else threshold)
     return ScanResult(
@@ -167,10 +152,6 @@ def scan_variants(
     )
 
 
-Scores = dict[tuple[str, str], np.ndarray]
-"""(source, score) -> float64 [n_variants]."""
-
-
 def _check(at: SteeredLayer, sources: Mapping[str, SteeredLayer]) -> None:
     for name, one in sources.items():
         if (one.plm.revision, one.layer) != (at.plm.revision, at.layer):
@@ -178,83 +159,6 @@ def _check(at: SteeredLayer, sources: Mapping[str, SteeredLayer]) -> None:
                 f"control {name!r} is of layer {one.layer} of {one.plm.name}, not of layer "
                 f"{at.layer} of {at.plm.name}; give dictionaries of one layer"
             )
-
-
-def _scores(
-    sources: Mapping[str, SteeredLayer],
-    scan: VariantScan,
-    settings: VariantsSettings,
-    progress: bool,
-) -> tuple[Scores, dict[str, np.ndarray]]:
-    """Every score of every variant, and the features' summed changes by source."""
-    at = sources["SAE"]
-    plm, wild_type, variants = at.plm, scan.wild_type, scan.variants
-    running = SequenceRatios(plm, wild_type, variants) if _resumes(at) else None
-    layers = list({at.layer, plm.n_layers} if running else {at.layer})
-    readers = {name: Reader(one, wild_type) for name, one in sources.items()}
-    states = embedded(plm, wild_type, [at.layer])[at.layer]
-    moved = np.zeros(len(variants))
-    found: dict[str, list[FeatureChanges]] = {name: [] for name in sources}
-    order = []
-    for index, rows in batches(plm, wild_type, variants, layers, progress):
-        these = [variants[i] for i in index]
-        collected = {
-            name: Collected(these, one.sae.d_sae, len(wild_type)) for name, one in sources.items()
-        }
-        for part in rows:
-            if running:
-                running.add(index, part)
-            distance = (part.layers[at.layer] - states[part.residue]).norm(dim=1)
-            np.add.at(moved, index[part.variant], distance.cpu().numpy())
-            for name, reader in readers.items():
-                collected[name].add(reader.entries(part))
-        order.append(index)
-        for name, one in collected.items():
-            found[name].append(one.changes())
-    back = np.argsort(np.concatenate(order))
-    scores: Scores = {}
-    if running:
-        scores[MODEL, "log_likelihood_ratio"] = running.ratios
-        scores[MODEL, "ratio_at_first_site"] = running.at_site
-    elif plm.objective is not None and plm.has_logits:
-        method = settings.method
-        ratios = log_likelihood_ratios(plm, wild_type, variants, method)
-        scores[MODEL, "log_likelihood_ratio"] = ratios
-    scores[MODEL, "distance_of_states"] = moved
-    for name, parts in found.items():
-        scores |= _feature_scores(name, parts, back, settings.least)
-    scores[LETTERS, "blosum62"] = blosum62(variants)
-    scores[LETTERS, "hydropathy_change"] = hydropathy_change(variants)
-    scores[LETTERS, "n_mutations"] = np.array([len(variant) for variant in variants], np.float64)
-    scores[MEASURED, "position_mean"] = position_means(variants, scan.scores)
-    summed = {
-        name: np.concatenate([part.summed for part in parts])[back] for name, parts in found.items()
-    }
-    return scores, summed
-
-
-def _resumes(at: SteeredLayer) -> bool:
-    return at.plm.recurrent and at.plm.objective == "next residue" and at.plm.has_logits
-
-
-def _feature_scores(
-    source: str, parts: Sequence[FeatureChanges], back: np.ndarray, least: float
-) -> Scores:
-    def joined(values: list[np.ndarray]) -> np.ndarray:
-        """In the order of the scan, as float64."""
-        return np.concatenate(values)[back].astype(np.float64)
-
-    whole = [part.anywhere() for part in parts]
-    changed = joined([part.n_changed(least) for part in parts])
-    return {
-        (source, "features_changed"): joined([part.n_changed(least)[:, 0] for part in whole]),
-        (source, "features_changed_at_the_site"): changed[:, 0],
-        (source, "features_changed_elsewhere"): changed[:, 1],
-        (source, "features_lost"): joined([part.n_lost(least)[:, 0] for part in whole]),
-        (source, "features_gained"): joined([part.n_gained(least)[:, 0] for part in whole]),
-        (source, "absolute_change"): joined([part.absolute for part in parts]),
-        (source, "net_change"): joined([part.summed.sum(axis=1) for part in parts]),
-    }
 
 
 def _variants(scan: VariantScan, scores: Scores) -> pl.DataFrame:
