@@ -44,7 +44,8 @@ for _letter in "XZBJ":
 CPU_LANES, GPU_LANES = 128, 512
 """Most proteins read side by side."""
 FEW_PROTEINS, FEW_RESIDUES = 32, 32_768
-"""A call of at most this size resumes from sequences that earlier such calls read."""
+"""A call of at most this size resumes from sequences that earlier such calls read, as does a call
+of up to `CPU_LANES` proteins of one length."""
 REMEMBERED = 2
 """Largest call whose states are kept for later ones: proteins looked at, not scanned."""
 _BLOCK_BYTES = 2**26
@@ -249,12 +250,15 @@ class UniRep:
 
         A batch holds some steps of all lanes, together at most `tokens_per_batch` tokens. There
         are as many lanes as the call's proteins can fill. `pieces` is not used: a recurrent model
-        needs no windows. A call of few proteins resumes from the states of earlier calls.
+        needs no windows. A call of few proteins, or of up to `CPU_LANES` of one length, resumes
+        from the states of earlier calls.
         """
         if tokens_per_batch is not None and tokens_per_batch < 1:
             raise ValueError(f"tokens_per_batch must be at least 1; got {tokens_per_batch}")
         ids = [residue_ids(sequence) for sequence in proteins.sequences]
         few = len(proteins) <= FEW_PROTEINS and proteins.n_residues <= FEW_RESIDUES
+        # One length, as of variants of a protein: a lane each leaves no gaps.
+        few |= FEW_PROTEINS < len(ids) <= CPU_LANES and len({len(i) for i in ids}) == 1
         run = self._embed_few if few else self._embed_many
         return run(ids, proteins.offsets, layers, self._batch_tokens(tokens_per_batch))
 

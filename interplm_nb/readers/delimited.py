@@ -5,6 +5,7 @@ cell may be quoted, with quotation marks doubled inside. Outside that, a quotati
 UniProt download quotes nothing, and its cells are full of them.
 """
 
+import math
 import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -126,6 +127,21 @@ def whole(cell: str) -> int | None:
     """
     match = _WHOLE.fullmatch(cell)
     return int(match[1]) if match else None
+
+
+def number(cell: str) -> float:
+    """The finite number in a cell; NaN for anything else, such as Python's own `1_000`.
+
+    >>> number("-3e1"), number("1_000"), number("inf")
+    (-30.0, nan, nan)
+    """
+    if "_" in cell:
+        return math.nan
+    try:
+        value = float(cell)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def spoilt(cell: str) -> str | None:

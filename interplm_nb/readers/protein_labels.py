@@ -12,7 +12,7 @@ import polars as pl
 
 from interplm_nb.annotations import Annotations
 from interplm_nb.proteins import Proteins
-from interplm_nb.readers.delimited import spoilt
+from interplm_nb.readers.delimited import number, spoilt
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.tables import Rows, frame_rows, table_rows
 
@@ -235,19 +235,8 @@ def _valid(
     return found
 
 
-def _number(text: str) -> float:
-    """NaN where the text is not a finite number."""
-    if "_" in text:  # Python's own way to write thousands
-        return math.nan
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
-
-
 def _are_numbers(rows: list[tuple[int, str, str]]) -> bool:
-    values = {_number(label) for _, _, label in rows if label.lower() not in _MISSING}
+    values = {number(label) for _, _, label in rows if label.lower() not in _MISSING}
     return not any(math.isnan(value) for value in values) and len(values) > 2
 
 
@@ -267,7 +256,7 @@ def _refuse_commas(rows: list[tuple[int, str, str]], report: ReadReport) -> None
 def _numbers(rows: list[tuple[int, str, str]], report: ReadReport) -> pl.DataFrame:
     values: dict[str, float] = {}
     for line, accession, label in rows:
-        value = _number(label)
+        value = number(label)
         if math.isnan(value):
             report.reject("not a number", accession, f"{label!r}", "labels are numbers", line)
         elif accession in values:

@@ -36,9 +36,11 @@ class ReadReport:
     strict: bool = False
     """Stop at the first invalid record instead of skipping it."""
     kept: int = 0
-    """Proteins kept."""
+    """How many were kept."""
     rejected: int = 0
     """Invalid records skipped."""
+    what: str = "proteins"
+    """What is kept."""
     _counts: dict[str, int] = field(default_factory=dict, repr=False)
     _examples: dict[str, list[tuple[str, str]]] = field(default_factory=dict, repr=False)
 
@@ -101,7 +103,7 @@ class ReadReport:
         return pl.DataFrame(rows, schema=schema).sort("n", descending=True, maintain_order=True)
 
     def __str__(self) -> str:
-        lines = [f"{self.file}: {self.kept:,} proteins kept"]
+        lines = [f"{self.file}: {self.kept:,} {self.what} kept"]
         for reason, n, records, example in self.table().iter_rows():
             first = f"{records[0]}: {example}" if example else records[0]
             lines.append(f"  {n:>9,}  {reason} ({first}{', ...' if n > 1 else ''})")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from interplm_nb.readers import opening
-from tests.formats import labels, models, motifs, proteins, structures_of_many
+from tests.formats import labels, models, motifs, proteins, structures_of_many, variants
 from tests.formats.table import Format
 
 PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
@@ -12,6 +12,7 @@ KINDS: dict[str, list[Format]] = {
     "Alignments": proteins.ALIGNMENTS,
     "Labels": labels.LABELS,
     "Motifs": motifs.MOTIFS,
+    "Mutational scans": variants.VARIANTS,
     "Your own embeddings": models.EMBEDDINGS,
     "Structures": models.STRUCTURES + structures_of_many.MANY,
     "Others' SAEs": models.SAES,

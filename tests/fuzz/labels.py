@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 
@@ -21,6 +22,7 @@ from interplm_nb.readers.label_files import (
 )
 from interplm_nb.readers.motif_files import read_motifs
 from interplm_nb.readers.protein_labels import ProteinLabelsRead, read_protein_labels
+from interplm_nb.readers.variants import VariantsRead, read_variants
 from tests.fuzz.mutations import BYTES
 from tests.fuzz.proteins import text_of
 from tests.fuzz.ring import Fuzzed
@@ -102,6 +104,13 @@ def same_classes(path: Path, found: ProteinLabelsRead) -> None:
         assert accession in text and (found.labels.kind == "number" or label in text)
 
 
+def same_variants(path: Path, found: VariantsRead) -> None:
+    text = text_of(path)
+    for variant, score in zip(found.scan.variants, found.scan.scores, strict=True):
+        assert all(str(mutation) in text for mutation in variant)
+        assert np.isfinite(score)
+
+
 def same_profile(path: Path, found: profiles.Profile) -> None:
     tables = tomllib.loads(path.read_text("utf-8-sig"))
     for stage, table in tables.items():
@@ -136,6 +145,11 @@ CLASSES = [
     b"accession,label\nP1,61.5\nP2,48\nP3,55.2\nP4,NA\n",
 ]
 
+VARIANTS = [
+    b"variant\tscore\tmore\nK2A\t0.5\tx\nK2A,T3L\t-1.5\ty\nWT\t0\tz\nY5*\t-3\t\n",
+    b'variant;score\n"K2A:T3L";-1e-3\nA4V;2\n',
+]
+
 MOTIFS = [
     b"ID   PLOOP; PATTERN.\nPA   [AG]-x(4)-G-K-\nPA   [ST].\n//\n",
     b"P loop  [AG]-x(4,5)-G-K-[ST]\n<M-{P}>\n",
@@ -165,6 +179,14 @@ READERS = [
     Fuzzed("label strings", "a.txt", [b"P1 HHHHHEEECC\nP2 " + b"HEC" * 10 + b"\n"], _strings),
     Fuzzed("motifs", "a.txt", MOTIFS, read_motifs, compress=True),
     Fuzzed("labels of proteins", "a.tsv", CLASSES, read_protein_labels, same_classes),
+    Fuzzed(
+        "mutational scan",
+        "a.tsv",
+        VARIANTS,
+        lambda path: read_variants(path, "MKTAYIAKQR"),
+        same_variants,
+        compress=True,
+    ),
     Fuzzed(
         "profile",
         "mine.toml",
