@@ -29,10 +29,11 @@ from interplm_nb.plm.prefixes import Prefix, Prefixes
 from interplm_nb.plm.protocol import Edit, EmbeddedBatch, Output, StepEdit
 from interplm_nb.plm.record import Objective
 from interplm_nb.plm.shuffled import shuffled_tensors
+from interplm_nb.plm.stepping import Reading
 from interplm_nb.proteins import Proteins
 
-START = 24
-"""Token before the first residue; the stop token, 25, is a class of the logits alone."""
+START, STOP = 24, 25
+"""Tokens before the first residue and after the last; STOP is a class of the logits alone."""
 LETTERS = "ACDEFGHIKLMNPQRSTVWYXBZJUO"
 _NONE = 255
 _IDS = np.full(256, _NONE, np.uint8)
@@ -156,6 +157,7 @@ class UniRep:
     has_contact_head = False
     licence = unirep_weights.LICENCE
     first_residue = 1
+    stop_class = STOP - 1
 
     @property
     def tokens_per_batch(self) -> int:
@@ -218,10 +220,7 @@ class UniRep:
         layer. Gradients flow through all unless disabled.
         """
         edit, step_edits = edit or {}, step_edits or {}
-        if 0 in step_edits:
-            raise ValueError(
-                f"layer 0 of {self.name} is the embedding, which has no steps to edit; use edit"
-            )
+        self._check_steps(step_edits)
         deepest = deepest_layer(self, layers, [*edit, *step_edits], logits, given)
         ids = tokens.t()
         start, x = (0, self._embedding[ids])
@@ -238,6 +237,72 @@ class UniRep:
                 wanted[n] = x.transpose(0, 1)
         w, b = self._head
         return Output(wanted, (x @ w + b).transpose(0, 1) if logits else None)
+
+    def begin(
+        self,
+        n: int,
+        step_edits: Mapping[int, StepEdit] | None = None,
+        output_edits: Mapping[int, StepEdit] | None = None,
+    ) -> Reading:
+        """n sequences before their first residue: only the start token is read.
+
+        The most probable sequence, drawn one residue at a time (a residue's token is its class + 1):
+
+            reading = plm.begin(1)
+            for _ in range(50):
+                reading = plm.advance(reading, reading.logits.argmax(1) + 1)
+        """
+        zero = tuple(layer.zero(n) for layer in self._layers)
+        start = torch.full((n,), START, device=self.device)
+        return self._advanced(zero, start, 0, step_edits or {}, output_edits or {})
+
+    def advance(
+        self,
+        reading: Reading,
+        residues: Tensor,
+        step_edits: Mapping[int, StepEdit] | None = None,
+        output_edits: Mapping[int, StepEdit] | None = None,
+    ) -> Reading:
+        """Read one more residue of each sequence, int64 [B] as in `tokens`; no gradient.
+
+        Step by step this gives what `forward` gives for the whole sequence: `step_edits` as there,
+        and `output_edits` one step of its `edit`, which leaves the layer's own state unchanged.
+        """
+        position = reading.n_residues + self.first_residue
+        return self._advanced(
+            reading.states, residues, position, step_edits or {}, output_edits or {}
+        )
+
+    @torch.no_grad()
+    def _advanced(
+        self,
+        states: tuple[State, ...],
+        tokens: Tensor,
+        position: int,
+        step_edits: Mapping[int, StepEdit],
+        output_edits: Mapping[int, StepEdit],
+    ) -> Reading:
+        """All states after one more token, [B], at a position of the tokens."""
+        self._check_steps(step_edits)
+        deepest_layer(self, (), [*step_edits, *output_edits], logits=True)
+        x, after = tokens[None], []
+        if 0 in output_edits:
+            x = _stepped(output_edits[0], 0, self._embedding[tokens], position)[None]
+        for n, layer in enumerate(self._layers, 1):
+            out = layer.b.new_empty(1, len(tokens), layer.units)
+            h, c = scan(layer, self._inputs(n, x), states[n - 1], out)
+            if n in step_edits:
+                h = _stepped(step_edits[n], n, h, position)
+            after.append(State(h, c))
+            x = (_stepped(output_edits[n], n, h, position) if n in output_edits else h)[None]
+        w, b = self._head
+        return Reading(tuple(after), x[0] @ w + b, position + 1 - self.first_residue)
+
+    def _check_steps(self, step_edits: Mapping[int, StepEdit]) -> None:
+        if 0 in step_edits:
+            raise ValueError(
+                f"layer 0 of {self.name} is the embedding, which has no steps to edit; use edit"
+            )
 
     def batches(
         self,

@@ -1,0 +1,109 @@
+"""A generation under steering with a run's SAE: the feature, the rule and the judges of a concept."""
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.steered_layer import steered_layer
+
+if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
+    from interplm_nb.steering.experiments.generation.experiment import GenerationResult
+    from interplm_nb.steering.experiments.generation.settings import GenerationSettings, Judging
+
+JUDGE = "unirep-256"
+"""The other model whose probe judges UniRep's sequences: of the same download."""
+OTHER_JUDGE = "esm2-mini"
+"""The judge of other models' sequences: it comes with the package."""
+
+
+def generation(
+    run: Run,
+    settings: "GenerationSettings | None" = None,
+    source: str = "sae",
+    device: str = "auto",
+) -> "GenerationResult":
+    """Generate sequences with a concept's feature clamped, and judge them beside all controls.
+
+    Parameters
+    ----------
+    run
+        A run with its stage 'concepts'.
+    settings
+        By default a small generation of the zinc finger.
+    source
+        Which of the run's SAEs.
+    device
+        "auto", "cpu", "cuda", "cuda:1" or "mps".
+
+    Returns
+    -------
+    GenerationResult
+
+    Raises
+    ------
+    PipelineError
+        For a concept without a linked feature, or without a rule.
+    """
+    from interplm_nb.steering.experiments.generation.experiment import generation as generated
+    from interplm_nb.steering.experiments.generation.settings import GenerationSettings
+
+    settings = settings or GenerationSettings()
+    at = steered_layer(run, source, device)
+    chosen = settings.feature
+    feature = best_feature(run, settings.concept, source) if chosen is None else chosen
+    judge = other_model(run, device)
+    return generated(at, feature, judging(run, settings.concept, source, judge), settings)
+
+
+def best_feature(run: Run, concept: str, source: str = "sae") -> int:
+    """The feature linked to a concept with the best F1 on validation."""
+    return int(_linked(run, concept, source)["feature"][0])
+
+
+def judging(run: Run, concept: str, source: str = "sae", judge: "PLM | None" = None) -> "Judging":
+    """A concept's rule, its probe on `judge`'s last layer (None: no probe), and natural proteins.
+
+    PipelineError for a concept without a rule.
+    """
+    from interplm_nb.steering.experiments.generation.settings import Judging
+    from interplm_nb.steering.judges import fit_judge
+    from interplm_nb.steering.rules import RULES, rule_of
+
+    rule = rule_of(concept)
+    if rule is None:
+        raise PipelineError(
+            f"no rule finds {concept!r} in letters; there are rules for concepts that start with "
+            f"{', '.join(RULES)}: give one of these, or a Judging with a rule of your own"
+        )
+    annotations = run.annotations()
+    carriers = annotations.only([concept]).table["accession"].unique().to_list()
+    probe = None
+    if judge is not None:
+        probe = fit_judge(judge, judge.n_layers, annotations, run.splits(), concept)
+    related = _linked(run, concept, source)["feature"].to_list()
+    return Judging(rule, run.proteins(), carriers, probe, related)
+
+
+def other_model(run: Run, device: str = "auto") -> "PLM":
+    """A model other than the run's, for probes: unirep-256 for UniRep, else esm2-mini."""
+    from interplm_nb.plm import load
+
+    model = run.model()
+    name = model.record.name if model and model.record else ""
+    judge = JUDGE if name.startswith("unirep") and name != JUDGE else OTHER_JUDGE
+    return load(judge, device)
+
+
+def _linked(run: Run, concept: str, source: str) -> pl.DataFrame:
+    """The features linked to a concept, the best on validation first."""
+    found = run.links(source).table.filter(pl.col("concept") == concept)
+    if not found.height:
+        names = run.links(source).table["concept"].unique().sort().to_list()
+        raise PipelineError(
+            f"no feature of {source!r} is linked to {concept!r}; linked concepts: "
+            f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+        )
+    return found.sort("validation_f1_per_domain", descending=True, maintain_order=True)
