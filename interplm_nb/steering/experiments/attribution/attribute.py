@@ -53,7 +53,6 @@ class NodeSettings(PredictionSettings):
         "residue", description="A node is a feature at one residue, or at all of its residues."
     )
 
-
     @property
     def integration(self) -> gradients.Steps | None:
         """How gradients are integrated; None for the gradient alone."""
@@ -104,8 +103,9 @@ class Attribution:
     """feature, residue, top, attribution, effect of removing the node alone."""
     summary: pl.DataFrame
     """One row: whole, removed (metrics), difference, total (sum of attributions), gap, complete,
-    gradients (how many were taken), features, inactive, error (sums), error_share (|error| of all |attribution|), n_active, pearson
-    and spearman (of singles; null where not defined)."""
+    gradients (how many were taken), features (sum over active nodes), inactive (over all others),
+    error (sum), error_share (|error| of all |attribution|), n_active, pearson and spearman (of
+    singles; null where not defined)."""
 
     @property
     def sentence(self) -> str:
@@ -122,15 +122,17 @@ class Attribution:
         )
         for name in (RANDOM, MATCHED):
             s = by_set[name]
-            words += f", {s['n_nodes']} {name} by {s['effect']:.2f} [{s['low']:.2f}, {s['high']:.2f}]"
+            words += (
+                f", {s['n_nodes']} {name} by {s['effect']:.2f} [{s['low']:.2f}, {s['high']:.2f}]"
+            )
         words += "."
         if row["spearman"] is not None:
             words += f" Attribution and the effects of single removals: r_s {row['spearman']:.2f}."
         if not row["complete"]:
-            words += (
-                f" The attributions miss the metric's difference by {row['gap']:.1%}"
-                + ("; take more steps." if self.settings.method == "integrated" else ", as a "
-                   "gradient may; integrated ones do not.")
+            words += f" The attributions miss the metric's difference by {row['gap']:.1%}" + (
+                "; take more steps."
+                if self.settings.method == "integrated"
+                else ", as a gradient may; integrated ones do not."
             )
         return words
 
@@ -174,9 +176,7 @@ def attribution(
     prediction = Prediction(at.plm, sequence, settings)
     removed = background(at, settings.baseline, background_sequences)
     h = gradients.state(at, prediction) if h is None else h
-    found = gradients.attributed(
-        at, prediction, h, removed, settings.where, settings.integration
-    )
+    found = gradients.attributed(at, prediction, h, removed, settings.where, settings.integration)
     nodes, own = active_nodes(at, prediction, h, removed, found, settings.unit)
     removals = Removals(at, prediction, h, removed, settings.where)
     sets, singles = _checked(nodes, own, removals, found.whole, settings)
@@ -229,9 +229,7 @@ def active_nodes(
         own = [Node(row[2], (row[0],)) for row in table.iter_rows()]
         return table, own
     where = {int(k): tuple(rows[features == k] + 1) for k in np.unique(features)}
-    return table, [
-        Node(k, tuple(int(p) for p in where[k])) for k in table["feature"].to_list()
-    ]
+    return table, [Node(k, tuple(int(p) for p in where[k])) for k in table["feature"].to_list()]
 
 
 _NODES = {
@@ -287,10 +285,13 @@ def _checked(
     for name, sets in sizes.items():
         effect = effects[first : first + len(sets)]
         first += len(sets)
-        rows.append(_set_row(name, effect, float(effects[0]), k) | {
-            "attribution": float(np.mean([carried[reach[s]].sum() for s in sets])),
-            "mass": float(np.mean([mass[reach[s]].sum() for s in sets])),
-        })
+        rows.append(
+            _set_row(name, effect, float(effects[0]), k)
+            | {
+                "attribution": float(np.mean([carried[reach[s]].sum() for s in sets])),
+                "mass": float(np.mean([mass[reach[s]].sum() for s in sets])),
+            }
+        )
     rows.append(_set_row(ERROR, np.array([whole - removals.without_error()]), None, None))
     at = reach[np.array(alone, np.int64)]
     singles = nodes[at].select(

@@ -114,6 +114,17 @@ def attributed(
     return Attributed(*total, whole, nothing, _integrate(run, total, whole, nothing, steps))
 
 
+def slope(at: SteeredLayer, prediction: Prediction, h: Tensor) -> Tensor:
+    """[T, width]: the gradient of the metric with respect to the layer's output h."""
+    with torch.enable_grad():
+        leaf = h.clone().requires_grad_()
+        logits = at.plm.forward(prediction.tokens, logits=True, given=(at.layer, leaf)).logits
+        assert logits is not None
+        metric = prediction.of(logits[:, prediction.residues])
+        (gradient,) = torch.autograd.grad(metric.sum(), leaf)
+    return gradient[0]
+
+
 def _integrate(
     run: "_Gates", total: tuple[Tensor, Tensor], whole: float, nothing: float, steps: Steps
 ) -> int:
@@ -280,4 +291,3 @@ class _Recurrence:
         logits = at.plm.forward(tokens, logits=True, step_edits={at.layer: step}).logits
         assert logits is not None
         return prediction.of(logits[:, prediction.residues])
-

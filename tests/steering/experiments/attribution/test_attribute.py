@@ -82,7 +82,9 @@ def test_the_effect_of_the_errors_is_that_of_decoding_the_features() -> None:
         def step(h, t, at=at):
             return at.sae(h).x_hat if t else h
 
-        options = {"step_edits": {layer: step}} if where == "recurrence" else {"edit": {layer: edit}}
+        options = (
+            {"step_edits": {layer: step}} if where == "recurrence" else {"edit": {layer: edit}}
+        )
         logits = at.plm.forward(prediction.tokens, logits=True, **options).logits[:, residues]
         effect = found.summary["whole"].item() - float(prediction.of(logits))
         errors = found.removals.filter(set="errors")["effect"].item()

@@ -122,7 +122,9 @@ def test_an_interval_where_the_metric_jumps_is_halved_until_the_sum_is_right() -
     run = _Steep(at)
     for most, gap in ((8, 0.1), (512, 0.0)):
         total = (torch.zeros(1, 12).double(), torch.zeros(1).double())
-        taken = gradients._integrate(run, total, *run.metric([1.0, 0.0]).tolist(), Steps(8, most, 0.01))
+        taken = gradients._integrate(
+            run, total, *run.metric([1.0, 0.0]).tolist(), Steps(8, most, 0.01)
+        )
         missed = abs(float(total[1].sum()) - 1)
         assert taken <= most
         assert missed > gap if most == 8 else missed < 0.01
@@ -194,7 +196,9 @@ def test_the_largest_are_those_of_a_full_sort(values: list[float], k: int) -> No
     assert largest(np.array(values), k).tolist() == wanted
 
 
-@pytest.mark.parametrize(("values", "k", "message"), [([1.0], 0, "at least 1"), ([np.nan], 1, "no")])
+@pytest.mark.parametrize(
+    ("values", "k", "message"), [([1.0], 0, "at least 1"), ([np.nan], 1, "no")]
+)
 def test_what_has_no_largest_is_refused(values, k, message) -> None:
     with pytest.raises(ValueError, match=message):
         largest(np.array(values), k)
