@@ -81,13 +81,13 @@ def train(
     rank, size = rank_and_size()
     plan = _named(configs, folder)
     layers = [_own_layer(config) for config in plan.values()]
-    layers += [config.target for config in plan.values() if config.target is not None]
     if options.spread == "layers" and size > 1:
         layers = sorted(set(layers))[rank::size]
         plan = {path: config for path, config in plan.items() if config.layer in layers}
         rank, size = 0, 1
     if not layers:
         return {}
+    layers += [config.target for config in plan.values() if config.target is not None]
     batches = StreamedBatches(
         plm, proteins, layers, batch_size, seed, (rank, size), buffer_residues
     )
