@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,7 +142,7 @@ def test_a_target_needs_a_model(begun, tmp_path):
         for a, n in zip(proteins.accessions, proteins.lengths.tolist(), strict=True)
     }
     np.savez(tmp_path / "own.npz", **arrays)
-    place = {"run": str(folder), "device": "cpu"}
+    place: dict[str, Any] = {"run": str(folder), "device": "cpu"}
     call(run, EmbedParameters(arrays=str(tmp_path / "own.npz"), layer=1, **place))
     params = TrainParameters(d_sae=16, steps=2, k=2, batch_size=256, target=2, **place)
     with pytest.raises(PipelineError, match="this run's embeddings came from arrays"):
