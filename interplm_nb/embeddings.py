@@ -14,6 +14,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from interplm_nb import __version__, bfloat16
+from interplm_nb.joined_layers import JoinedLayers, joined_of
 from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
 from interplm_nb.saving import json_hash, read_json, remove, write_json
@@ -107,6 +108,11 @@ class Embeddings:
     def layer(self) -> int:
         """Layer of the PLM; 0 is its token embedding."""
         return int(self.about["layer"])
+
+    @property
+    def joined(self) -> JoinedLayers | None:
+        """The layers that stand side by side, of which `layer` is the last; None for one layer."""
+        return joined_of(self.about)
 
     @property
     def plm(self) -> str:

@@ -92,10 +92,10 @@ def encode_proteins(plm: "PLM", sae: "SAE", proteins: Proteins, progress: bool) 
     from interplm_nb.sae.encode import encoded
 
     assert sae.about is not None  # the caller has chosen the PLM by it
-    layer, rows, parts = sae.about.layer, [], []
-    for batch in plm.embed(proteins, [layer], progress=progress):
+    rows, parts = [], []
+    for batch in plm.embed(proteins, sae.about.layers, progress=progress):
         rows.append(batch.rows)
-        parts += [block for _, block in encoded(sae, batch.layers[layer].cpu().numpy())]
+        parts += [block for _, block in encoded(sae, sae.about.read(batch.layers))]
     return csr_array(csr_array(vstack(parts))[np.argsort(np.concatenate(rows))])
 
 

@@ -135,13 +135,20 @@ def completed(params: P, model: RunModel | None) -> P:
     changes: dict[str, Any] = {}
     if isinstance(params, EmbedParameters):
         changes = {
-            "layer": suits.layer if params.layer == OWN_LAYER else params.layer,
+            "layer": _layer(params, suits),
             "stored": suits.stored if params.stored == AUTO else params.stored,
         }
     elif isinstance(params, TrainParameters | CompareParameters):
         names = (*SIZES, "k") if isinstance(params, TrainParameters) else SIZES
         changes = {name: getattr(params, name) or getattr(suits, name) for name in names}
     return params.model_copy(update=changes)
+
+
+def _layer(params: EmbedParameters, suits: Suited) -> int:
+    """The layer that is read; of joined ones the deepest."""
+    if params.joined:
+        return params.joined[-1]
+    return suits.layer if params.layer == OWN_LAYER else params.layer
 
 
 def _longest(run: Run, params: ProteinsParameters) -> int:

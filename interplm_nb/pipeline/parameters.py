@@ -225,6 +225,9 @@ class EmbedParameters(StageParameters):
         le=LONGEST,
         description="Layer to read; 0: the token embedding, -1: the one that suits the model.",
     )
+    joined: list[Layer] = Field(
+        [], description="Layers that a crosscoder reads together; empty: one layer."
+    )
     arrays: str = Field(
         "",
         description="Your own embeddings (.npz, .safetensors, .h5), instead of a model's.",
@@ -241,6 +244,25 @@ class EmbedParameters(StageParameters):
     tokens_per_batch: int = Field(
         0, ge=0, le=COUNT, description="Tokens in a batch; 0: what suits the device."
     )
+
+    @model_validator(mode="after")
+    def _join_layers_of_a_model(self) -> Self:
+        layers = sorted(set(self.joined))
+        if self.joined and (len(layers) < 2 or list(self.joined) != layers):
+            raise ValueError(
+                f"joined {self.joined} must be two or more different layers, in ascending order"
+            )
+        if self.joined and self.arrays:
+            raise ValueError(
+                "joined layers are read from a model, and arrays hold one layer; leave one of the "
+                "two empty"
+            )
+        if self.joined and self.layer not in (-1, self.joined[-1]):
+            raise ValueError(
+                f"joined {self.joined} says which layers are read, so layer {self.layer} does not "
+                "fit; leave layer at -1"
+            )
+        return self
 
     def paths(self) -> dict[str, Path]:
         """The arrays, and the weights where `plm` is a path, not a name."""
@@ -266,6 +288,12 @@ class TrainParameters(StageParameters):
         0, ge=0, le=FEATURES, description="Number of features; 0: what suits the model."
     )
     steps: int = Field(0, ge=0, le=COUNT, description="Training steps; 0: what suits the model.")
+    target: int = Field(
+        -1,
+        ge=-1,
+        le=LONGEST,
+        description="Layer that a transcoder writes; -1: what is read, as an SAE does.",
+    )
     batch_size: int = Field(2048, ge=1, le=FEATURES, description="Residues per step.")
     lr: float = Field(0.0, ge=0, le=1, description="Adam's learning rate; 0: the recipe's own.")
     k: int = Field(

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 ANY_LENGTH = 1_000_000
 """More residues than any protein has."""
+_JOINED = "joined_"
 
 
 @dataclass(frozen=True)
@@ -211,17 +212,34 @@ class Run(RunFolder):
         it is there."""
         return self.folder / _layer_folder(layer, shuffled)
 
+    def joined_folder(self, layers: Iterable[int], shuffled: bool = False) -> Path:
+        """`embeddings/joined_LL+MM`, where layers that a crosscoder reads stand side by side,
+        whether or not it is there."""
+        name = "+".join(f"{layer:02d}" for layer in layers)
+        return self.folder / _embedded_folder(f"{_JOINED}{name}", shuffled)
+
     def layers(self) -> list[int]:
-        """Layers of the PLM that are embedded."""
+        """Layers of the PLM that are embedded by themselves."""
         folder = self.folder / run_files.EMBEDDINGS
         return sorted(int(p.name.removeprefix("layer_")) for p in folder.glob("layer_*"))
 
+    def is_embedded(self) -> bool:
+        """Whether the run has embeddings: of a layer, or of layers joined."""
+        return bool(self._joined() or self.layers())
+
+    def _joined(self) -> list[str]:
+        return sorted(p.name for p in (self.folder / run_files.EMBEDDINGS).glob(f"{_JOINED}*"))
+
     def embeddings(self, layer: int | None = None, shuffled: bool = False) -> "Embeddings":
-        """Embeddings of one layer; the only one where none is named."""
+        """Embeddings of one layer; where none is named, the only ones: of a layer, or of layers
+        that are joined."""
         from interplm_nb.embeddings import Embeddings
 
         if layer is None:
-            layers = self.layers()
+            layers, joined = self.layers(), self._joined()
+            if len(joined) == 1 and not layers:
+                name = _embedded_folder(joined[0], shuffled)
+                return self._read("embed", name, Embeddings.open)
             if len(layers) != 1:
                 raise PipelineError(
                     f"{self.folder} has embeddings of layers {layers}, not of one; "
@@ -245,7 +263,7 @@ class Run(RunFolder):
                 f"the embeddings of {self.folder} came from arrays ({model.name}), so it has no "
                 "model to run; take a run that was made with one (-p embed.plm=NAME)"
             )
-        dtype = self.summary("embed")["dtype"] if self.layers() else "auto"
+        dtype = self.summary("embed")["dtype"] if self.is_embedded() else "auto"
         found = plm.load(model.weights, device, dtype)
         if found.revision != model.record.revision:
             raise PipelineError(
@@ -566,4 +584,8 @@ class Run(RunFolder):
 
 
 def _layer_folder(layer: int, shuffled: bool) -> str:
-    return f"{run_files.EMBEDDINGS}/{'shuffled/' if shuffled else ''}layer_{layer:02d}"
+    return _embedded_folder(f"layer_{layer:02d}", shuffled)
+
+
+def _embedded_folder(name: str, shuffled: bool) -> str:
+    return f"{run_files.EMBEDDINGS}/{'shuffled/' if shuffled else ''}{name}"

@@ -4,7 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from torch import Tensor
+
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
+from interplm_nb.joined_layers import JoinedLayers
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
@@ -76,15 +80,77 @@ def embed_to(
         for k in dict.fromkeys(layers)
         if k not in done
     }
-    with progress_bar(
+    with _bar(plm, proteins, progress) as bar:
+        _write(writers, plm, tokens_per_batch, long, bar)
+    return {k: done[k] if k in done else writers[k].finish() for k in dict.fromkeys(layers)}
+
+
+def scales_of(
+    plm: PLM,
+    proteins: Proteins,
+    layers: Sequence[int],
+    *,
+    tokens_per_batch: int | None = None,
+    long: Literal["refuse", "window"] = "refuse",
+) -> JoinedLayers:
+    """These layers joined, each with the scale that gives it variance 1 on `proteins`, which are
+    held in memory: a sample of the proteins that an SAE is trained on."""
+    found = plm.embed(proteins, layers, tokens_per_batch, False, long=long)
+    parts = [_arrays(batch.layers) for batch in found]
+    return JoinedLayers.measured({n: np.concatenate([p[n] for p in parts]) for n in layers})
+
+
+def join_to(
+    plm: PLM,
+    proteins: Proteins,
+    joined: JoinedLayers,
+    folder: Path,
+    *,
+    tokens_per_batch: int | None = None,
+    stored: Stored = "float32",
+    long: Literal["refuse", "window"] = "refuse",
+    progress: bool = True,
+) -> Embeddings:
+    """Embed proteins at several layers, scaled and side by side, as a crosscoder reads them.
+
+    As `embed_to`, in one folder; `joined` says which layers, and what each is divided by
+    (`scales_of`).
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> plm = ipn.load_plm("esm2-mini", "cpu")
+    >>> proteins = ipn.Proteins.from_sequences({"P1": "MKTAYIAK", "P2": "GGSAVLKE"})
+    >>> joined = scales_of(plm, proteins, [1, 2, 3])
+    >>> embeddings = join_to(plm, proteins, joined, Path("joined"))
+    >>> embeddings[0:4].shape == (4, 3 * plm.widths[1]), embeddings.joined == joined
+    (True, True)
+    """
+    layer = joined.layers[-1]
+    found = _existing(folder, plm, proteins, layer, stored, joined)
+    if found is not None:
+        return found
+    about = _about(plm, layer) | {"d_in": joined.d_in, "joined": joined.record()}
+    rows = SHARD_BYTES // (item_size(stored) * joined.d_in)
+    shard_rows = max(rows, tokens_per_batch or plm.tokens_per_batch)
+    writer = EmbeddingsWriter(folder, proteins, about, shard_rows, stored)
+    with _bar(plm, proteins, progress) as bar:
+        _write({layer: writer}, plm, tokens_per_batch, long, bar, joined)
+    return writer.finish()
+
+
+def _bar(plm: PLM, proteins: Proteins, progress: bool) -> Any:
+    return progress_bar(
         total=proteins.n_residues,
         desc=f"embedding with {plm.name}",
         unit=" residues",
         unit_scale=True,
         disable=not progress,
-    ) as bar:
-        _write(writers, plm, tokens_per_batch, long, bar)
-    return {k: done[k] if k in done else writers[k].finish() for k in dict.fromkeys(layers)}
+    )
+
+
+def _arrays(found: Mapping[int, Tensor]) -> dict[int, np.ndarray]:
+    return {layer: values.float().cpu().numpy() for layer, values in found.items()}
 
 
 def _write(
@@ -93,15 +159,19 @@ def _write(
     tokens_per_batch: int | None,
     long: Literal["refuse", "window"],
     bar: Any,
+    joined: JoinedLayers | None = None,
 ) -> None:
-    """Compute and write the shards that a layer lacks; `bar` counts residues."""
+    """Compute and write the shards that a layer lacks, or the one writer of `joined` layers; `bar`
+    counts residues."""
     for shard, first, part in _shards(writers.values()):
         lacking = {k: w for k, w in writers.items() if shard in w.missing}
-        for rows, values in (
-            plm.embed(part, sorted(lacking), tokens_per_batch, False, long=long) if lacking else ()
+        layers = sorted(lacking) if joined is None else joined.layers
+        for rows, found in (
+            plm.embed(part, layers, tokens_per_batch, False, long=long) if lacking else ()
         ):
+            values = _arrays(found)
             for layer, writer in lacking.items():
-                writer.write(rows + first, values[layer].float().cpu().numpy())
+                writer.write(rows + first, values[layer] if joined is None else joined(values))
             bar.update(len(rows))
         bar.update(0 if lacking else part.n_residues)
 
@@ -124,7 +194,12 @@ def _about(plm: PLM, layer: int) -> dict[str, object]:
 
 
 def _existing(
-    path: Path, plm: PLM, proteins: Proteins, layer: int, stored: Stored
+    path: Path,
+    plm: PLM,
+    proteins: Proteins,
+    layer: int,
+    stored: Stored,
+    joined: JoinedLayers | None = None,
 ) -> Embeddings | None:
     if not (path / "about.json").exists():
         return None
@@ -133,5 +208,9 @@ def _existing(
         found.check(proteins, plm, layer)
     except ValueError:  # of another model or other proteins: overwritten
         return None
-    same = (found.about.get("computed_in"), found.stored) == (str(plm.dtype), stored)
+    same = (found.about.get("computed_in"), found.stored, found.joined) == (
+        str(plm.dtype),
+        stored,
+        joined,
+    )
     return found if same else None

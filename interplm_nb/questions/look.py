@@ -233,8 +233,10 @@ def _alone(sae: "SAE", device: str) -> _Chosen:
             f"the SAE was trained on other weights of {about.plm} ({about.plm_revision[:19]}) than "
             f"those here ({model.revision[:19]}); give the run of the SAE, whose model is checked"
         )
-    check_layer(model, about.layer)
-    sae.check_place(model.widths[about.layer], f"layer {about.layer} of {model.name}")
+    for layer in about.layers:
+        check_layer(model, layer)
+    width = sum(model.widths[layer] for layer in about.layers)
+    sae.check_place(width, f"{about.reads} of {model.name}", about.joined)
     asked = RunModel(about.plm, about.plm, record_of(model))
     return _Chosen(model, sae.to(model.device), asked, None, "sae")
 

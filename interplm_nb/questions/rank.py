@@ -79,7 +79,7 @@ def rank_run(
 def _controls(run: Run, source: str, how: Pool) -> list[str]:
     found = [s for s in SAE_CONTROLS if s != source and s in run.with_activations()]
     neurons = how != "share" and source != "neurons" and "neurons" in run.sources()
-    return [*(["neurons"] if neurons and run.layers() else []), *found]
+    return [*(["neurons"] if neurons and run.is_embedded() else []), *found]
 
 
 def shown(table: pl.DataFrame, by: str) -> pl.DataFrame:

@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 
 from interplm_nb.annotations import Annotations
+from interplm_nb.joined_layers import joined_of
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.maxima import Maxima
@@ -175,7 +176,7 @@ def check(run: Run, name: str, sae: "SAE") -> None:
             f"{model['plm']} ({model['plm_revision'][:15]}); "
             "use an SAE of that PLM, or a run with the SAE's (-p embed.plm=...)"
         )
-    sae.check_place(int(model["d_in"]), f"{model['plm']} of {run.folder}")
+    sae.check_place(int(model["d_in"]), f"{model['plm']} of {run.folder}", joined_of(model))
 
 
 @contextmanager
@@ -184,8 +185,9 @@ def _embedded(run: Run, proteins: Proteins, layer: int, device: str) -> "Iterato
 
     After a kill, embedding resumes.
     """
-    if layer in run.layers():
-        yield run.embeddings(layer)
+    joined = joined_of(run.summary("embed"))
+    if joined or layer in run.layers():  # `check` has seen to it that the SAEs read the join
+        yield run.embeddings(None if joined else layer)
         return
     from interplm_nb.plm.record import check_layer
     from interplm_nb.plm.store import embed_to

@@ -1,8 +1,9 @@
 """The kinds of SAE: for each, its equation, how its weights are rescaled, and how it is trained.
 
-With z = (x - b_dec) @ W_enc + b_enc, every kind gives activations f of 0 or more and
-x_hat = f @ W_dec + b_dec. The losses below write R for the reconstruction error (`SAEConfig`),
-mean_i for a mean over residues, and `sparsity` for the term's weight at a step.
+With z = (x - centre) @ W_enc + b_enc, every kind gives activations f of 0 or more and
+x_hat = f @ W_dec + b_dec; the centre is b_dec, or a transcoder's b_in. The losses below write R for
+the reconstruction error (`SAEConfig`), mean_i for a mean over residues, and `sparsity` for the
+term's weight at a step.
 
 To add a kind, write a class and put it in `ARCHITECTURES`; give it a recipe in `config`, and say in
 `exporters` whether other projects' formats have it. Importing this module does not import torch.
@@ -44,7 +45,7 @@ class Architecture(ABC):
     has_sparsity_term: ClassVar[bool] = True
     """False where the number of active features is given."""
     fires_by: ClassVar[str] = "b_enc"
-    """The bias b for which a feature is active only where (x - b_dec) @ W_enc + b is large."""
+    """The bias b for which a feature is active only where (x - centre) @ W_enc + b is large."""
 
     @property
     def calibrated_k(self) -> int | None:
@@ -70,7 +71,7 @@ class Architecture(ABC):
         self, sae: Weights, x: "Tensor", features: "Tensor | None" = None
     ) -> "Tensor":
         """z [..., d_sae], or [..., n] for `features` (int64 [n])."""
-        flat = (x - sae.b_dec).reshape(-1, x.shape[-1])
+        flat = (x - sae.centre).reshape(-1, x.shape[-1])
         z = _of(sae.b_enc, features).addmm(flat, _columns(sae.W_enc, features))
         return z.reshape(*x.shape[:-1], z.shape[-1])
 
@@ -94,15 +95,15 @@ class Architecture(ABC):
             getattr(sae, name)[features] = 0
 
     def shifted(self, weights: "Mapping[str, Tensor]", shift: "Tensor") -> "dict[str, Tensor]":
-        """The weights that change so that `shift` [d_sae] is added to (x - b_dec) @ W_enc."""
+        """The weights that change so that `shift` [d_sae] is added to (x - centre) @ W_enc."""
         return {"b_enc": weights["b_enc"] + shift}
 
     @abstractmethod
     def training_pass(
-        self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
+        self, sae: Weights, x: "Tensor", target: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
         """The forward pass on a batch x [B, d_in], differentiable in the weights, with the parts
-        that the loss has besides R."""
+        that the loss has besides R. `target` [B, d_out]: what x_hat is compared to."""
 
 
 class _Elementwise(Architecture):
@@ -152,7 +153,7 @@ class _Listed(Architecture):
         """Where z [B, d_sae] is kept in training; None for a dense pass."""
 
     def reconstruct(self, sae: Weights, x: "Tensor", world: "World") -> "Reconstruction":
-        """`decode(encode(x))` as it is trained, differentiable in W_enc, b_enc, W_dec and b_dec."""
+        """`decode(encode(x))` as it is trained, differentiable in all its weights."""
         from interplm_nb.sae.training.reconstruct import decode_code
 
         if x.device.type != "cpu":
@@ -170,7 +171,7 @@ class _Listed(Architecture):
         return decode_kept(sae, z, kept, self.prefix_sizes(sae.d_sae))
 
     def training_pass(
-        self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
+        self, sae: Weights, x: "Tensor", target: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
         """`reconstruct`: no part besides R."""
         return self.reconstruct(sae, x, world)
@@ -228,7 +229,7 @@ class ReLU(_Elementwise, _Listed):
         """None: autograd takes the dense pass."""
 
     def training_pass(
-        self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
+        self, sae: Weights, x: "Tensor", target: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
         """`reconstruct`, and the mean L1 norm of f as the sparsity part unless its weight is 0."""
         output = self.reconstruct(sae, x, world)
@@ -390,7 +391,7 @@ class JumpReLU(_Thresholded):
         return f"t{terms.target_l0:g}"
 
     def training_pass(
-        self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
+        self, sae: Weights, x: "Tensor", target: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
         """f decoded; the sparsity part is (L0 / target_l0 - 1)^2, L0 over all processes."""
         from interplm_nb.sae.training.reconstruct import decode_dense, jump
@@ -404,7 +405,7 @@ class JumpReLU(_Thresholded):
 @dataclass(frozen=True)
 class Gated(_Elementwise):
     """f = max(exp(r_mag) * u + b_enc, 0) where u + b_gate > 0, 0 elsewhere, with
-    u = (x - b_dec) @ W_enc (Rajamanoharan et al. 2024a, arXiv 2404.16014).
+    u = (x - centre) @ W_enc (Rajamanoharan et al. 2024a, arXiv 2404.16014).
 
     `r_mag` and `b_gate` are weights [d_sae]; b_enc is the paper's b_mag. `pre_activation` gives u.
 
@@ -424,7 +425,7 @@ class Gated(_Elementwise):
         self, sae: Weights, x: "Tensor", features: "Tensor | None" = None
     ) -> "Tensor":
         """u [..., d_sae], or [..., n] for `features`: without a bias of the encoder."""
-        u = (x - sae.b_dec).reshape(-1, x.shape[-1]) @ _columns(sae.W_enc, features)
+        u = (x - sae.centre).reshape(-1, x.shape[-1]) @ _columns(sae.W_enc, features)
         return u.reshape(*x.shape[:-1], u.shape[-1])
 
     def activated(self, sae: Weights, z: "Tensor", features: "Tensor | None" = None) -> "Tensor":
@@ -445,7 +446,7 @@ class Gated(_Elementwise):
         }
 
     def training_pass(
-        self, sae: Weights, x: "Tensor", terms: Terms, world: "World"
+        self, sae: Weights, x: "Tensor", target: "Tensor", terms: Terms, world: "World"
     ) -> "Reconstruction":
         """f decoded; the parts are the mean L1 norm of relu(pi) and R from it, W_dec frozen."""
         from interplm_nb.sae.training.reconstruct import decode_dense, reconstruction_error
@@ -455,7 +456,7 @@ class Gated(_Elementwise):
         frozen = gate @ sae.W_dec.detach() + sae.b_dec.detach()
         parts = {
             "sparsity": gate.sum(1).mean(),
-            "gate": reconstruction_error(terms.reconstruction, x, frozen[None]),
+            "gate": reconstruction_error(terms.reconstruction, target, frozen[None]),
         }
         return decode_dense(sae, f)._replace(parts=parts)
 

@@ -1,6 +1,6 @@
 """An SAE on disk: `sae.safetensors`, and a `config.json` that names its PLM, layer and data."""
 
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +11,8 @@ from torch import Tensor
 
 import interplm_nb
 from interplm_nb.checksums import DamagedFileError
+from interplm_nb.joined_layers import joined_of
+from interplm_nb.sae.about import OPTIONAL as OPTIONAL_PLACE
 from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import TopK, from_record
 from interplm_nb.sae.model import OPTIONAL, SAE
@@ -32,6 +34,12 @@ def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") ->
     "float16" rounds the weights, to ship them; "seed" stores only `b_dec` of a random SAE, because
     `random_sae` draws the rest from `about.seed`. ValueError where it does not.
     """
+    if sae.transcodes != (about.target is not None):
+        raise ValueError(
+            "a transcoder, and nothing else, names the layer that it writes: give "
+            "SAEAbout(target=...) with an SAE that has d_out; got "
+            f"{'a transcoder' if sae.transcodes else 'an SAE'} and target {about.target}"
+        )
     weights = sae.weights()
     _refuse_nan(weights, "the SAE to be saved")
     if stored == "seed":
@@ -54,7 +62,8 @@ def save(sae: SAE, folder: Path, about: SAEAbout, stored: Stored = "float32") ->
         "unit": sae.unit,
         "weights": file_hash(folder / WEIGHTS),
         "stored": stored,
-        **asdict(about),
+        **({"d_out": sae.d_out} if sae.transcodes else {}),
+        **about.record(),
     }
     write_json(config, folder / CONFIG)
     sae.about = about
@@ -92,6 +101,10 @@ def load(folder: Path, *, plm: str | None = None, layer: int | None = None) -> S
             )
     config = read_json(config_path, "SAE", VERSION)
     about = _about(config, config_path)
+    if ("d_out" in config) != (about.target is not None):
+        raise ValueError(
+            f"{config_path}: a transcoder has both d_out and target, an SAE neither; save it again"
+        )
     _check_company(about, folder, plm, layer)
     if file_hash(path) != config["weights"]:
         raise DamagedFileError(
@@ -114,7 +127,7 @@ def _read(config: dict[str, Any], config_path: Path, weights: dict[str, Tensor],
             )
         return random_sae(d_in, d_sae, architecture.k, weights["b_dec"], config["seed"])
     norm = ResidueNorm(**config["residue_norm"]) if config["residue_norm"] else None
-    sae = SAE(d_in, d_sae, architecture, norm)
+    sae = SAE(d_in, d_sae, architecture, norm, config.get("d_out"))
     _fill(sae, {name: value.float() for name, value in weights.items()}, path)
     return sae
 
@@ -167,7 +180,7 @@ def _check_company(about: SAEAbout, folder: Path, plm: str | None, layer: int | 
 
 
 def _about(config: dict[str, Any], path: Path) -> SAEAbout:
-    names = {f.name for f in fields(SAEAbout)}
+    names = {f.name for f in fields(SAEAbout)} - set(OPTIONAL_PLACE)
     known = names | {
         "type",
         "version",
@@ -180,10 +193,16 @@ def _about(config: dict[str, Any], path: Path) -> SAEAbout:
         "weights",
         "stored",
     }
-    if set(config) != known:
-        unknown, missing = sorted(set(config) - known), sorted(known - set(config))
+    optional = {*OPTIONAL_PLACE, "d_out"}
+    if set(config) | optional != known | optional:
+        unknown = sorted(set(config) - known - optional)
+        missing = sorted(known - set(config))
         raise ValueError(
             f"{path}: unknown keys {unknown}, missing keys {missing}; a config of an SAE has "
             f"{sorted(known)}"
         )
-    return SAEAbout(**{name: config[name] for name in names})
+    return SAEAbout(
+        **{name: config[name] for name in names},
+        joined=joined_of(config),
+        target=config.get("target"),
+    )

@@ -42,6 +42,8 @@ class SAEConfig:
     """Features; InterPLM has 32 times (8M) or 8 times (650M) d_in."""
     layer: int | None = None
     """Layer of the PLM; None where the batches are of one layer."""
+    target: int | None = None
+    """Layer whose representation a transcoder writes; None: what is read is reconstructed."""
     name: str = ""
     """Names its folder; where empty, `label` is made of layer, architecture and seed."""
     recipe_name: str = "custom"
@@ -106,6 +108,11 @@ class SAEConfig:
             )
         if self.dead_after_tokens is not None and self.dead_after_tokens < 1:
             raise ValueError(f"dead_after_tokens must be at least 1; got {self.dead_after_tokens}")
+        if self.target is not None and self.target == self.layer:
+            raise ValueError(
+                f"layer {self.layer} is read and is the target; a transcoder writes another layer, "
+                "an SAE needs no target"
+            )
         if self.lr <= 0:
             raise ValueError(f"lr must be above 0; got {self.lr}")
         if self.dead.startswith("resample") and self.resample_every < 1:
@@ -168,6 +175,7 @@ class SAEConfig:
         if self.name:
             return self.name
         layer = [] if self.layer is None else [f"layer_{self.layer:02d}"]
+        layer += [] if self.target is None else [f"to_{self.target:02d}"]
         return "-".join(
             [*layer, self.architecture.name, self.sparsity_label, f"d{self.d_sae}", f"s{self.seed}"]
         )

@@ -100,7 +100,7 @@ def check_company(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> None:
             _Weights(about.plm, about.plm_revision) if about.plm_revision else about.plm,
             about.layer,
         )
-    sae.check_place(embeddings.d_in, str(embeddings.path))
+    sae.check_place(embeddings.d_in, str(embeddings.path), embeddings.joined)
 
 
 def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:

@@ -125,6 +125,7 @@ def _about(sae: SAE) -> SAEAbout:
             "this SAE does not say which PLM and layer it is of (about is None); save and load it "
             "first, or set sae.about"
         )
+    sae.check_reconstructs("another project's format")
     return sae.about
 
 

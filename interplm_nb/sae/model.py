@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from interplm_nb.joined_layers import JoinedLayers
 from interplm_nb.sae.about import RESIDUAL, SAEAbout
 from interplm_nb.sae.architectures import Architecture, ReLU
 from interplm_nb.sae.residue_norm import Normed, ResidueNorm
@@ -22,7 +23,7 @@ class SAEOutput(NamedTuple):
     f: Tensor
     """[..., d_sae]: feature activations."""
     x_hat: Tensor
-    """[..., d_in]: the reconstruction."""
+    """[..., d_in]: the reconstruction; of a transcoder [..., d_out], what it writes."""
 
 
 class SparseCode(NamedTuple):
@@ -39,9 +40,12 @@ class SparseCode(NamedTuple):
 class SAE(nn.Module):
     """A sparse autoencoder of a PLM's residue embeddings.
 
-        z     = (x - b_dec) @ W_enc + b_enc
+        z     = (x - centre) @ W_enc + b_enc
         f     = the architecture's activations (`sae.architectures` has each equation)
         x_hat = f @ W_dec + b_dec
+
+    with b_dec as the centre. A transcoder (`d_out` given) reads one representation and writes
+    another: x_hat is then an estimate of that one, and the centre is a weight of its own, b_in.
 
     Its weights are zeros until `train`, `checkpoint.load`, `importers.read` or `random_sae` fill
     them. With a `residue_norm`, x above is the residue's normalised embedding, and `forward` undoes
@@ -57,11 +61,16 @@ class SAE(nn.Module):
         ReLU unless given.
     residue_norm
         What is done to each residue's embedding before it is encoded.
+    d_out
+        Values per residue that a transcoder writes; None: x itself is reconstructed.
 
     Attributes
     ----------
     W_enc, b_enc, W_dec, b_dec
-        float32 [d_in, d_sae], [d_sae], [d_sae, d_in] (rows are the features' atoms), [d_in].
+        float32 [d_in, d_sae], [d_sae], [d_sae, d_out] (rows are the features' atoms), [d_out];
+        d_out is d_in where x is reconstructed.
+    b_in
+        [d_in], of a transcoder.
     threshold
         [d_sae], of BatchTopK, Matryoshka and JumpReLU.
     r_mag, b_gate
@@ -84,6 +93,7 @@ class SAE(nn.Module):
     ([[2.0, 3.0, 0.0]], [[2.0, 3.0]])
     """
 
+    b_in: Tensor
     threshold: Tensor
     r_mag: Tensor
     b_gate: Tensor
@@ -96,18 +106,28 @@ class SAE(nn.Module):
         d_sae: int,
         architecture: Architecture | None = None,
         residue_norm: ResidueNorm | None = None,
+        d_out: int | None = None,
     ) -> None:
         super().__init__()
+        if d_out is not None and residue_norm is not None:
+            raise ValueError(
+                f"a transcoder cannot normalise each residue ({residue_norm.kind}): what it reads "
+                "does not say how to undo that in what it writes"
+            )
         self.architecture = architecture or ReLU()
         self.architecture.check_size(d_sae)
         self.d_in = d_in
+        self.d_out = d_in if d_out is None else d_out
+        self.transcodes = d_out is not None
         self.d_sae = d_sae
         self.residue_norm = residue_norm
         self.about: SAEAbout | None = None
         self.W_enc = nn.Parameter(torch.zeros(d_in, d_sae))
         self.b_enc = nn.Parameter(torch.zeros(d_sae))
-        self.W_dec = nn.Parameter(torch.zeros(d_sae, d_in))
-        self.b_dec = nn.Parameter(torch.zeros(d_in))
+        self.W_dec = nn.Parameter(torch.zeros(d_sae, self.d_out))
+        self.b_dec = nn.Parameter(torch.zeros(self.d_out))
+        if self.transcodes:
+            self.b_in = nn.Parameter(torch.zeros(d_in))
         for name, own in self.architecture.own_weights.items():
             if own.trained:
                 self.register_parameter(name, nn.Parameter(torch.zeros(d_sae)))
@@ -122,9 +142,20 @@ class SAE(nn.Module):
         return "raw" if self.maxima is None else "max"
 
     @property
+    def shape(self) -> tuple[int, int, Architecture, ResidueNorm | None, int | None]:
+        """What the constructor takes."""
+        out = self.d_out if self.transcodes else None
+        return self.d_in, self.d_sae, self.architecture, self.residue_norm, out
+
+    @property
     def device(self) -> torch.device:
         """The device of the weights."""
         return self.W_enc.device
+
+    @property
+    def centre(self) -> Tensor:
+        """What is subtracted from x [d_in]: b_dec, or a transcoder's b_in."""
+        return self.b_in if self.transcodes else self.b_dec
 
     def encode(self, x: Tensor, features: Tensor | None = None) -> Tensor:
         """Activations [..., d_sae] of x [..., d_in]; with `features` (int64 [n]), only these
@@ -135,7 +166,7 @@ class SAE(nn.Module):
         return self.architecture.encode(self, self.normed(x).x, features)
 
     def decode(self, f: Tensor, x: Tensor | None = None) -> Tensor:
-        """The reconstruction [..., d_in] from activations [..., d_sae].
+        """The reconstruction [..., d_out] from activations [..., d_sae].
 
         An SAE with a `residue_norm` needs the `x` that was encoded, to undo it.
         """
@@ -149,7 +180,7 @@ class SAE(nn.Module):
         return self._undone(f @ self.W_dec + self.b_dec, self.normed(x))
 
     def forward(self, x: Tensor) -> SAEOutput:
-        """Activations [..., d_sae] of x [..., d_in], and their reconstruction [..., d_in]."""
+        """Activations [..., d_sae] of x [..., d_in], and their reconstruction [..., d_out]."""
         normed = self.normed(x)
         f = self.architecture.encode(self, normed.x)
         return SAEOutput(f, self._undone(f @ self.W_dec + self.b_dec, normed))
@@ -164,7 +195,7 @@ class SAE(nn.Module):
         return x_hat if self.residue_norm is None else x_hat * normed.scale + normed.shift
 
     def pre_activation(self, x: Tensor, features: Tensor | None = None) -> Tensor:
-        """(x - b_dec) @ W_enc + b_enc, [..., d_sae] or [..., n], for x normalised already; for
+        """(x - centre) @ W_enc + b_enc, [..., d_sae] or [..., n], for x normalised already; for
         Gated without its b_enc (u in its equation)."""
         return self.architecture.pre_activation(self, x, features)
 
@@ -217,9 +248,7 @@ class SAE(nn.Module):
     @torch.no_grad()
     def rescaled(self, scale: Tensor) -> Self:
         """This SAE with f * scale instead of f (scale [d_sae], above 0); it decodes to the same."""
-        new = type(self)(self.d_in, self.d_sae, self.architecture, self.residue_norm).to(
-            self.device, self.W_enc.dtype
-        )
+        new = type(self)(*self.shape).to(self.device, self.W_enc.dtype)
         new.load_state_dict(
             {name: value for name, value in self.state_dict().items() if name not in OPTIONAL}
         )
@@ -234,9 +263,12 @@ class SAE(nn.Module):
         self.W_dec[features] = 0
         self.architecture.silence(self, features)
 
-    def check_place(self, d_in: int, whose: str) -> None:
-        """Refuse to encode what is not this SAE's: another hook than the residual stream, or
-        another width than the `d_in` values per residue of `whose` (ValueError)."""
+    def check_place(self, d_in: int, whose: str, joined: JoinedLayers | None = None) -> None:
+        """Refuse to encode what is not this SAE's: another hook than the residual stream, other
+        layers side by side than `joined`, or another width than the `d_in` values per residue of
+        `whose` (ValueError)."""
+        if self.about is not None and self.about.joined != joined:
+            raise ValueError(self._reads_others(self.about, whose, joined))
         if self.about is not None and self.about.hook != RESIDUAL:
             raise ValueError(
                 f"this SAE was trained on hook {self.about.hook!r} of layer {self.about.layer}, "
@@ -248,6 +280,35 @@ class SAE(nn.Module):
                 f"this SAE takes {self.d_in} values per residue, {whose} has {d_in}; take an SAE "
                 "of the same PLM"
             )
+
+    def check_reconstructs(self, what: str) -> None:
+        """Refuse a crosscoder or a transcoder for `what`, which puts the reconstruction of one
+        layer in that layer's place (ValueError)."""
+        if self.about is not None and self.about.joined is not None:
+            raise ValueError(
+                f"{what} takes an SAE of one layer; this crosscoder reads and reconstructs "
+                f"{self.about.joined.name} together. Take an SAE of one of them"
+            )
+        if self.transcodes:
+            target = None if self.about is None else self.about.target
+            raise ValueError(
+                f"{what} takes an SAE that reconstructs the layer that it reads; this transcoder "
+                f"writes layer {target}. Take an SAE of one layer"
+            )
+
+    @staticmethod
+    def _reads_others(about: SAEAbout, whose: str, joined: JoinedLayers | None) -> str:
+        given = "one layer alone" if joined is None else joined.name
+        if joined is not None and about.joined is not None and joined.layers == about.joined.layers:
+            return (
+                f"this crosscoder reads {about.reads}, each divided by its scale "
+                f"{list(about.joined.scales)}; {whose} was joined with {list(joined.scales)}. Join "
+                "the layers with the scales of the crosscoder"
+            )
+        return (
+            f"this SAE reads {about.reads}, {whose} gives {given}; take an SAE of the same layers, "
+            "or run stage 'embed' with these (-p embed.joined=[1,2])"
+        )
 
     def weights(self) -> dict[str, Tensor]:
         """What a checkpoint holds, on the CPU in float32: the weights, and `maxima` and `rank`

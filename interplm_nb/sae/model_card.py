@@ -15,7 +15,8 @@ def model_card(sae: SAE, repository: str) -> str:
     rows = {
         "PLM": about.plm,
         "PLM's weights": about.plm_revision or "not stated",
-        "layer": f"{about.layer} (0 is the embedding)",
+        "reads": f"{about.reads} (0 is the embedding)",
+        **({} if about.target is None else {"writes": f"layer {about.target}"}),
         "hook": about.hook,
         "architecture": kind,
         "inputs, features": f"{sae.d_in}, {sae.d_sae}",
@@ -35,7 +36,7 @@ tags:
 - protein-language-model
 ---
 
-# Sparse autoencoder of {_cell(about.plm)}, layer {about.layer}
+# Sparse autoencoder of {_cell(about.plm)}, {about.reads}
 
 | | |
 |---|---|

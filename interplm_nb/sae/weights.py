@@ -32,12 +32,17 @@ class Weights(Protocol):
 
     @property
     def W_dec(self) -> "Tensor":  # noqa: N802
-        """[d_sae, d_in]; rows are the features' atoms."""
+        """[d_sae, d_out]; rows are the features' atoms."""
         ...
 
     @property
     def b_dec(self) -> "Tensor":
-        """[d_in]"""
+        """[d_out]"""
+        ...
+
+    @property
+    def centre(self) -> "Tensor":
+        """[d_in]: what is subtracted from x. b_dec, or a transcoder's b_in."""
         ...
 
     @property

@@ -3,6 +3,7 @@ shuffled weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
@@ -14,6 +15,9 @@ from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import EmbedParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+
+if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
 
 _SAMPLE = 20_000
 
@@ -37,7 +41,6 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
     """
     from interplm_nb import plm
     from interplm_nb.plm.record import check_layer
-    from interplm_nb.plm.store import embed_to
     from interplm_nb.readers.arrays import embeddings_from
 
     if isinstance(run, RunToRead):
@@ -52,23 +55,16 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
         device, dtype, control = "cpu", "float32", None
     else:
         model = plm.load(params.plm, params.device, params.dtype)
-        check_layer(model, params.layer)
-        long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
+        for layer in params.joined or [params.layer]:
+            check_layer(model, layer)
         own, control = (
-            embed_to(
-                copy,
-                proteins,
-                [params.layer],
-                lambda layer, shuffled=shuffled: run.embeddings_folder(layer, shuffled),
-                tokens_per_batch=params.tokens_per_batch or None,
-                stored=params.stored,
-                long=long,
-            )[params.layer]
+            _embedded(run, copy, proteins, params, shuffled)
             for copy, shuffled in ((model, False), (model.shuffled(params.shuffled_seed), True))
         )
         device, dtype = str(model.device), str(model.dtype).split(".")[-1]
     spread = _spreads([e for e in (own, control) if e is not None], proteins)
     run.write_table("embed", "spread", spread)
+    joined = {} if own.joined is None else {"joined": own.joined.record()}
     run.write_summary(
         "embed",
         plm=own.plm,
@@ -78,15 +74,60 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
         d_in=own.d_in,
         residues=proteins.n_residues,
         device=device,
+        shuffled_seed=params.shuffled_seed,
+        **joined,
     )
     return _made(run)
+
+
+def _embedded(
+    run: Run, plm: "PLM", proteins: Proteins, params: EmbedParameters, shuffled: bool
+) -> Embeddings:
+    """The layer of a model, or the layers that are joined, each scaled by its variance on a sample
+    of train."""
+    from interplm_nb.plm.store import embed_to, join_to, scales_of
+
+    assert params.stored != "auto"  # `settled` has chosen
+    windowed = run.summary("proteins")["too_long"] == "window"
+    long: Literal["refuse", "window"] = "window" if windowed else "refuse"
+    tokens = params.tokens_per_batch or None
+    if params.joined:
+        sample = _sampled(proteins.select(run.accessions("train")))
+        joined = scales_of(plm, sample, params.joined, tokens_per_batch=tokens, long=long)
+        folder = run.joined_folder(params.joined, shuffled)
+        return join_to(
+            plm,
+            proteins,
+            joined,
+            folder,
+            tokens_per_batch=tokens,
+            stored=params.stored,
+            long=long,
+        )
+    return embed_to(
+        plm,
+        proteins,
+        [params.layer],
+        lambda layer: run.embeddings_folder(layer, shuffled),
+        tokens_per_batch=tokens,
+        stored=params.stored,
+        long=long,
+    )[params.layer]
+
+
+def _sampled(proteins: Proteins) -> Proteins:
+    """Proteins drawn at random, until they have `_SAMPLE` residues."""
+    order = np.random.default_rng(0).permutation(len(proteins))
+    n = int(np.searchsorted(np.cumsum(proteins.lengths[order]), _SAMPLE)) + 1
+    return proteins.select(proteins.accessions[i] for i in np.sort(order[:n]))
 
 
 def _made(run: Run) -> EmbedStage:
     """Read what the stage has made."""
     model, summary = run.model(), run.summary("embed")
-    layer, spread = summary["layer"], run.table("embed", "spread")
+    layer = None if "joined" in summary else summary["layer"]
     shuffled = run.embeddings(layer, shuffled=True) if model and model.record else None
+    spread = run.table("embed", "spread")
     return EmbedStage(run.proteins(), run.embeddings(layer), shuffled, spread, summary["device"])
 
 

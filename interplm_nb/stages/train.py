@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import settled
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
@@ -19,6 +21,7 @@ from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.evaluation.measures import FIGURES, why_absent
 from interplm_nb.sae.feature_use import FeatureSums
+from interplm_nb.sae.layer_norms import NORMS, layer_norms
 from interplm_nb.stages.training import Log, for_fidelity, log_every, meanwhile
 
 if TYPE_CHECKING:
@@ -42,7 +45,28 @@ FIDELITY: dict[str, Any] = {
 """Columns of `TrainStage.fidelity`; low and high: 95 % over proteins. `loss_recovered` is null
 where it is not defined, its interval also where zeros cost too little to bound it."""
 
+OWN = -1
+"""`train.target` of an SAE, which reconstructs what it reads."""
+
+LAYERS = {"source": pl.String, "layer": pl.Int64, "fvu": pl.Float64}
+"""Columns of `TrainStage.layers`: FVU of each layer that is reconstructed, on validation."""
+
 _QUALITY_RESIDUES = 65_536
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What an SAE reads, and what a transcoder writes."""
+
+    read: Embeddings
+    target: Embeddings | None
+
+    def batches(self, rows: np.ndarray, batch_size: int, seed: int) -> "StoredBatches":
+        """Batches of both."""
+        from interplm_nb.sae.training.stream import StoredBatches
+
+        both = [e for e in (self.read, self.target) if e is not None]
+        return StoredBatches({e.layer: e for e in both}, rows, batch_size, seed)
 
 
 @dataclass(frozen=True)
@@ -50,11 +74,14 @@ class TrainStage:
     """What stage `train` made.
 
     `metrics`: source, step, fvu, l0, silent_in_window, loss: one row per logged step. `quality`:
-    source, variance_explained, l0 and more, on residues of validation proteins. `use`: source, the
+    source, variance_explained, l0 and more, on residues of validation proteins: of what is
+    reconstructed, which of a transcoder is the layer that it writes. `use`: source, the
     figures of `sae.feature_use.FeatureUse` on all residues of train, and moved (share of the atoms;
     null where nothing was trained). `fidelity`: source, measure, and the figures of
     `sae.evaluation.fidelity`: what happens to the PLM's predictions when the SAE replaces the
-    layer; the headline measure first, no row if absent.
+    layer; the headline measure first, no row if absent. `layers`: columns of `LAYERS`, of a
+    crosscoder and its controls; `norms`: columns of `sae.layer_norms.NORMS`, of the crosscoder; no
+    rows for an SAE of one layer.
     """
 
     metrics: pl.DataFrame
@@ -63,6 +90,8 @@ class TrainStage:
     fidelity: pl.DataFrame
     why_absent: str
     """Why there is no fidelity, in one sentence; else ""."""
+    layers: pl.DataFrame
+    norms: pl.DataFrame
     plm: str
     device: str
 
@@ -86,20 +115,28 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
     faithful = proteins.select(for_fidelity(splits["validation"], params.fidelity_proteins))
     seeds, random = SOURCES["sae"].members[: params.seeds], SOURCES["random_sae"].members
     shuffled = run.possible(["shuffled_sae"])
-    embeddings = {
-        source: run.embeddings(shuffled=scored_source(source).shuffled)
+    targets = _targets(run, params, plm, proteins)
+    seen = {
+        source: _Seen(
+            run.embeddings(shuffled=scored_source(source).shuffled),
+            None if source in random else targets.get(scored_source(source).shuffled),
+        )
         for source in (*seeds, *shuffled, *random)
     }
+    judged = None if params.target != OWN or seen["sae"].read.joined else plm
     for trained in [seeds, shuffled] if shuffled else [seeds]:
         train_on(
-            _batches(embeddings[trained[0]], proteins, splits["train"], params),
-            {_folder(run, s): _config(params, s, seed) for seed, s in enumerate(trained)},
+            _batches(seen[trained[0]], proteins, splits["train"], params),
+            {
+                _folder(run, s): _config(params, s, seed, seen[s].read.layer)
+                for seed, s in enumerate(trained)
+            },
             params.steps,
-            _options(params, log, plm if trained[0] in FAITHFUL else None, faithful),
+            _options(params, log, judged if trained[0] in FAITHFUL else None, faithful),
         )
-    _write_abouts(run, embeddings, proteins, splits, params)
-    if plm:
-        _write_fidelity(run, plm, faithful, params.device)
+    _write_abouts(run, seen, proteins, splits, params)
+    if judged:
+        _write_fidelity(run, judged, faithful, params.device)
     about = run.about("sae")
     run.write_summary(
         "train",
@@ -107,9 +144,55 @@ def train(run: Run, params: TrainParameters, log: Log | None = None) -> TrainSta
         **{name: about[name] for name in ("plm", "layer", "d_sae", "recipe")},
     )
     result = _made(run)
-    for name in ("quality", "use", "fidelity"):
+    for name in ("quality", "use", "fidelity", "layers", "norms"):
         run.write_table("train", name, getattr(result, name))
     return result
+
+
+def _targets(
+    run: Run, params: TrainParameters, plm: "PLM | None", proteins: Proteins
+) -> dict[bool, Embeddings]:
+    """What a transcoder writes, of the PLM and (True) of its shuffled copy; empty for an SAE.
+
+    They are working files: embedding resumes after a kill, and later stages read features alone.
+    """
+    from interplm_nb.plm.record import check_layer
+    from interplm_nb.plm.store import embed_to
+
+    if params.target == OWN:
+        return {}
+    if plm is None:
+        raise PipelineError(
+            "a transcoder writes another layer of a model, and this run's embeddings came from "
+            "arrays; leave train.target at -1, or embed with a model (-p embed.plm=NAME)"
+        )
+    read = run.embeddings()
+    layers = (read.layer,) if read.joined is None else read.joined.layers
+    if params.target in layers:
+        raise PipelineError(
+            f"train.target = {params.target} is a layer that the SAE reads "
+            f"({', '.join(map(str, layers))}); name another one, or leave it at -1 for an SAE"
+        )
+    try:
+        check_layer(plm, params.target)
+    except ValueError as error:
+        raise PipelineError(f"train.target = {params.target}: {error}") from None
+    long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
+    copies = {False: plm}
+    if run.possible(["shuffled_sae"]):
+        copies[True] = plm.shuffled(run.summary("embed")["shuffled_seed"])
+    work = run.work("train")
+    return {
+        shuffled: embed_to(
+            copy,
+            proteins,
+            [params.target],
+            lambda layer, shuffled=shuffled: work / f"target_{layer:02d}_{int(shuffled)}",
+            stored=read.stored,
+            long=long,
+        )[params.target]
+        for shuffled, copy in copies.items()
+    }
 
 
 def _folder(run: Run, source: str) -> Path:
@@ -133,13 +216,13 @@ def _options(
 
 def _write_abouts(
     run: Run,
-    embeddings: Mapping[str, Embeddings],
+    seen: Mapping[str, _Seen],
     proteins: Proteins,
     splits: Mapping[str, list[str]],
     params: TrainParameters,
 ) -> None:
     """What each SAE is; random ones are made here. What exists stays."""
-    for source, own in embeddings.items():
+    for source, own in seen.items():
         if not run.of_source(source, "config").exists():  # what was not trained is random
             l0 = run.about("sae")["quality"]["l0"]
             folders = [_folder(run, member) for member in SOURCES["random_sae"].members]
@@ -161,7 +244,13 @@ def _write_fidelity(run: Run, plm: "PLM", faithful: Proteins, device: str) -> No
             run.write_fidelity(source, [asdict(f) for f in found], len(faithful))
 
 
-def _why_absent(record: ModelRecord | None) -> str:
+def _why_absent(record: ModelRecord | None, about: Mapping[str, Any]) -> str:
+    if "target" in about or "joined" in about:
+        kind = "transcoder" if "target" in about else "crosscoder"
+        return (
+            f"fidelity is absent: it puts one layer's reconstruction in that layer's place, and a "
+            f"{kind} has none of one layer alone"
+        )
     if record is None:
         return (
             "fidelity is absent: the embeddings came from arrays, so there is no model whose "
@@ -170,8 +259,8 @@ def _why_absent(record: ModelRecord | None) -> str:
     return why_absent(record)
 
 
-def _config(params: TrainParameters, source: str, further: int) -> "SAEConfig":
-    """The settings of an SAE from the `further`-th seed after the first."""
+def _config(params: TrainParameters, source: str, further: int, read: int) -> "SAEConfig":
+    """The settings of an SAE of the layer `read`, from the `further`-th seed after the first."""
     from interplm_nb.sae.config import SAEConfig
 
     changes: dict[str, Any] = {
@@ -179,6 +268,8 @@ def _config(params: TrainParameters, source: str, further: int) -> "SAEConfig":
         "dead_after_tokens": params.dead_after_tokens or None,
         "seed": params.seed + further,
     }
+    if params.target != OWN:
+        changes |= {"layer": read, "target": params.target}
     if params.lr:
         changes["lr"] = params.lr
     if params.l1 and params.recipe in L1_RECIPES:
@@ -191,18 +282,16 @@ def _config(params: TrainParameters, source: str, further: int) -> "SAEConfig":
 
 
 def _batches(
-    embeddings: Embeddings, proteins: Proteins, train: list[str], params: TrainParameters
+    seen: _Seen, proteins: Proteins, train: list[str], params: TrainParameters
 ) -> "StoredBatches":
-    from interplm_nb.sae.training.stream import StoredBatches
-
     rows = proteins.rows_of(train)
     check_batches(len(rows), {"train": params})
-    return StoredBatches(embeddings, rows, params.batch_size, params.seed)
+    return seen.batches(rows, params.batch_size, params.seed)
 
 
 def _save_random(
     folders: list[Path],
-    embeddings: Embeddings,
+    seen: _Seen,
     proteins: Proteins,
     train: list[str],
     params: TrainParameters,
@@ -214,41 +303,52 @@ def _save_random(
     from interplm_nb.sae.about import SAEAbout
     from interplm_nb.sae.random_sae import mean_embedding, random_sae, random_seeds
 
-    mean = mean_embedding(embeddings, proteins.rows_of(train))
-    data = _batches(embeddings, proteins, train, params).about(embeddings.layer)
+    mean = mean_embedding(seen.read, proteins.rows_of(train))
+    place = _batches(seen, proteins, train, params).about(seen.read.layer)
     k = min(max(1, round(l0)), params.d_sae)
     trained = [params.seed + further for further in range(params.seeds)]
     for folder, seed in zip(folders, random_seeds(trained, len(folders)), strict=True):
         sae = random_sae(len(mean), params.d_sae, k, mean, seed)
-        checkpoint.save(sae, folder, SAEAbout(recipe="random", seed=seed, **data), stored="seed")
+        about = SAEAbout.of(place, recipe="random", seed=seed)
+        checkpoint.save(sae, folder, about, stored="seed")
 
 
 def _about(
     sae: "SAE",
-    embeddings: Embeddings,
+    seen: _Seen,
     proteins: Proteins,
     splits: Mapping[str, list[str]],
     params: TrainParameters,
 ) -> dict[str, Any]:
     """What an SAE is, its quality on validation residues, and its use on train."""
-    from interplm_nb.sae.evaluation.quality import quality
+    from interplm_nb.sae.evaluation.quality import measured
     from interplm_nb.sae.on_demand import on_demand
-    from interplm_nb.sae.training.stream import StoredBatches
 
-    rows = proteins.rows_of(splits["validation"])
-    batches = StoredBatches(embeddings, rows, min(params.batch_size, len(rows)), params.seed)
+    rows, read = proteins.rows_of(splits["validation"]), seen.read
+    batches = seen.batches(rows, min(params.batch_size, len(rows)), params.seed)
     steps = range(min(batches.steps_per_epoch, max(1, _QUALITY_RESIDUES // batches.batch_size)))
-    layer = embeddings.layer
-    measured = quality(sae, (batches.batch(step)[layer] for step in steps))
-    sums = FeatureSums.of(on_demand(sae, embeddings, proteins), splits["train"])
+    written = read.layer if seen.target is None else seen.target.layer
+    moments = measured(
+        sae,
+        (batches.batch(step)[read.layer] for step in steps),
+        (batches.batch(step)[written] for step in steps),
+    )
+    sums = FeatureSums.of(on_demand(sae, read, proteins), splits["train"])
+    joined: dict[str, Any] = {}
+    if read.joined is not None:
+        joined["joined"] = read.joined.record()
+        if seen.target is None:
+            joined["fvu_by_layer"] = moments.fvu_by_layer(read.joined)
     return {
         "kind": "sae",
-        **{name: getattr(embeddings, name) for name in ("plm", "plm_revision", "layer")},
+        **{name: getattr(read, name) for name in ("plm", "plm_revision", "layer")},
+        **joined,
+        **({} if seen.target is None else {"target": seen.target.layer}),
         "d_in": sae.d_in,
         "d_sae": sae.d_sae,
         "recipe": sae.about.recipe if sae.about else None,
         "weights": sae.weight_hash,
-        "quality": asdict(measured),
+        "quality": asdict(moments.quality()),
         "use": asdict(sums.use()),
     }
 
@@ -278,7 +378,16 @@ def _made(run: Run) -> TrainStage:
         schema=FIDELITY,
     )
     model = run.model()
-    why_absent = _why_absent(model.record if model else None)
+    why_absent = _why_absent(model.record if model else None, run.about("sae"))
+    layers = pl.DataFrame(
+        [
+            {"source": source, "layer": int(layer), "fvu": fvu}
+            for source in run.possible(SAES)
+            for layer, fvu in run.about(source).get("fvu_by_layer", {}).items()
+        ],
+        schema=LAYERS,
+    )
+    norms = layer_norms(run.sae()) if len(layers) else pl.DataFrame(schema=NORMS)
     summary = run.summary("train")
     return TrainStage(
         pl.DataFrame(rows, schema=shown),
@@ -286,6 +395,8 @@ def _made(run: Run) -> TrainStage:
         use,
         fidelity,
         why_absent,
+        layers,
+        norms,
         plm=summary["plm"],
         device=summary["device"],
     )

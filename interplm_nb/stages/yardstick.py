@@ -79,7 +79,7 @@ class Yardstick:
             **self._quality(sae),
             **{name: use[name] for name in ("silent", "rare", "effective")},
             **self._fidelity(sae),
-            **self._concepts(found.relative_to(sums.maximum)),
+            **self.concepts(found.relative_to(sums.maximum)),
         }
         return figures, sums.maximum
 
@@ -91,7 +91,7 @@ class Yardstick:
         neurons = DenseSource(
             self.embeddings, self.proteins, *fit_range(self.embeddings, self.rows("maxima"))
         )
-        return self._concepts(neurons)
+        return self.concepts(neurons)
 
     def random_sae(self, d_sae: int, k: int, seed: int) -> "SAE":
         """The untrained control, centred on the mean of the residues for maxima."""
@@ -137,7 +137,7 @@ class Yardstick:
             **{f"sums_{COLUMNS[f.measure]}": asdict(f.sums) for f in measured},
         }
 
-    def _concepts(self, source: "Source") -> dict[str, Any]:
+    def concepts(self, source: "Source") -> dict[str, Any]:
         """Best F1 on the tuning part, and the test figures of what was chosen there."""
         from interplm_nb.concepts.best_pairs import strict
         from interplm_nb.concepts.count import count

@@ -24,10 +24,12 @@ ACCEPTED: dict[str, tuple[float, float]] = {
     "proteins.validation_share": (1e-9, 0.39),
     "proteins.seed": SEEDS,
     "embed.layer": (-1, MILLION),
+    "embed.joined": (1, MILLION),
     "embed.shuffled_seed": SEEDS,
     "embed.tokens_per_batch": (0, BILLION),
     "train.d_sae": (0, MILLION),
     "train.steps": (0, BILLION),
+    "train.target": (-1, MILLION),
     "train.batch_size": (1, MILLION),
     "train.lr": (0, 1),
     "train.k": (0, MILLION),
@@ -74,6 +76,9 @@ ACCEPTED: dict[str, tuple[float, float]] = {
 }
 """What the other parameters' defaults allow, lowest and highest. A new number needs a row."""
 
+BESIDE = {"embed.joined": [0]}
+"""What a list must hold besides the number that is tried."""
+
 TRIED = (math.nan, math.inf, -math.inf, -1, -1e-9, 0, 0.5, 1, 2, 10**18, 1e300)
 
 
@@ -98,7 +103,7 @@ def accepts(name: str, value: float) -> bool:
     model = STAGES[stage].parameters
     is_list = get_origin(model.model_fields[field].annotation) is list
     try:
-        model.checked({field: [value] if is_list else value}, "-p")
+        model.checked({field: [*BESIDE.get(name, []), value] if is_list else value}, "-p")
     except PipelineError as error:
         text = str(error)
         assert text.startswith((f"-p: {name} = {value!r}: input should be", f"-p: {stage}: "))

@@ -47,9 +47,10 @@ def any_sae(
     d_sae: int = D_SAE,
     seed: int = 0,
     residue_norm: ResidueNorm | None = None,
+    d_out: int | None = None,
 ) -> SAE:
     """Random weights; thresholds are 0 or more."""
-    sae = SAE(d_in, d_sae, architecture, residue_norm)
+    sae = SAE(d_in, d_sae, architecture, residue_norm, d_out)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in sae.state_dict().items():

@@ -199,6 +199,7 @@ def layer_of(sae: SAE, plm: PLM, layer: int | None = None) -> int:
             f"this SAE is for layer {own}, {plm.name} has layers 0 to {plm.n_layers}; load the "
             "SAE's own PLM"
         )
+    sae.check_reconstructs(f"replacing a layer of {plm.name}")
     sae.check_place(plm.widths[own], plm.name)
     return own
 

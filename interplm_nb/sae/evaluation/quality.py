@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interplm_nb.joined_layers import JoinedLayers
 from interplm_nb.sae.model import SAE
+
+Batch = Tensor | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -24,34 +27,47 @@ class Quality:
     """Mean active features per residue."""
 
 
-@torch.inference_mode()
-def quality(sae: SAE, batches: Iterable[Tensor | np.ndarray]) -> Quality:
+def quality(sae: SAE, batches: Iterable[Batch], targets: Iterable[Batch] | None = None) -> Quality:
     """Reconstruction and sparsity on batches of embeddings, float32 [n, d_in].
 
-    Sums are kept in float64. ValueError for fewer than 2 residues.
+    `targets`, [n, d_out] each, are what a transcoder is to write there. Sums are kept in float64.
+    ValueError for fewer than 2 residues.
     """
-    moments = Moments(sae.d_in, sae.device)
-    for batch in batches:
-        x = torch.tensor(batch) if isinstance(batch, np.ndarray) else batch
-        for part in x.to(sae.device).split(max(1, 2**23 // sae.d_sae)):
-            moments.add(part, *sae(part))
-    return moments.quality()
+    return measured(sae, batches, targets).quality()
+
+
+@torch.inference_mode()
+def measured(
+    sae: SAE, batches: Iterable[Batch], targets: Iterable[Batch] | None = None
+) -> "Moments":
+    """The sums behind `quality`, which takes the same."""
+    moments = Moments(sae.d_out, sae.device)
+    rows = max(1, 2**23 // sae.d_sae)
+    pairs = ((x, x) for x in batches) if targets is None else zip(batches, targets, strict=True)
+    for pair in pairs:
+        x, target = (
+            (torch.tensor(values) if isinstance(values, np.ndarray) else values).to(sae.device)
+            for values in pair
+        )
+        for part, written in zip(x.split(rows), target.split(rows), strict=True):
+            moments.add(written, *sae(part))
+    return moments
 
 
 class Moments:
     """Sums over residues for variance explained, FVU and L0."""
 
-    def __init__(self, d_in: int, device: torch.device) -> None:
+    def __init__(self, d_out: int, device: torch.device) -> None:
         # MPS has no float64; sums of some 100,000 residues are then good to about 4 digits.
         dtype = torch.float32 if device.type == "mps" else torch.float64
         self._n = 0
         self._x, self._x2, self._e, self._e2 = (
-            torch.zeros(d_in, dtype=dtype, device=device) for _ in range(4)
+            torch.zeros(d_out, dtype=dtype, device=device) for _ in range(4)
         )
         self._active = torch.zeros((), dtype=torch.int64, device=device)
 
     def add(self, x: Tensor, f: Tensor, x_hat: Tensor) -> None:
-        """Embeddings [n, d_in], their activations [n, d_sae] and reconstructions [n, d_in]."""
+        """What is reconstructed [n, d_out], activations [n, d_sae], reconstructions [n, d_out]."""
         self._n += len(x)
         self._active += (f > 0).sum()
         x, e = x.to(self._x.dtype), (x - x_hat).to(self._x.dtype)
@@ -62,6 +78,12 @@ class Moments:
             (self._e2, e.square()),
         ):
             total += values.sum(0)
+
+    def fvu_by_layer(self, joined: JoinedLayers) -> dict[int, float]:
+        """FVU of each layer that a crosscoder reconstructs."""
+        spread = joined.parts(self._x2 - self._x.square() / self._n)
+        error = joined.parts(self._e2)
+        return {layer: float(error[layer].sum() / spread[layer].sum()) for layer in joined.layers}
 
     def quality(self) -> Quality:
         """The figures of all residues so far; ValueError for fewer than 2."""

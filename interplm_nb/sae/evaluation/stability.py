@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.model import SAE
 
 RECURS = 0.7
@@ -54,7 +55,7 @@ def stability(
     mine, theirs = unit_atoms(sae, alive), unit_atoms(other, alive_other)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(theirs.shape, generator=generator, dtype=torch.float64).to(mine)
-    rotated = theirs @ random_rotation(sae.d_in, generator).to(mine)
+    rotated = theirs @ random_rotation(sae.d_out, generator).to(mine)
     cosines = [
         nearest_cosines(mine, atoms)
         for atoms in (theirs, noise / noise.norm(dim=1, keepdim=True), rotated)
@@ -93,18 +94,19 @@ def _mean(values: Tensor) -> float:
     return float(values.double().mean()) if len(values) else 0.0
 
 
+def _place(about: SAEAbout) -> str:
+    to = "" if about.target is None else f" to layer {about.target}"
+    return f"{about.plm}, {about.reads}{to}"
+
+
 def _check(sae: SAE, other: SAE, alive: np.ndarray, alive_other: np.ndarray) -> None:
-    if sae.d_in != other.d_in:
+    if sae.d_out != other.d_out:
         raise ValueError(
-            f"cannot compare atoms of {sae.d_in} and of {other.d_in} dimensions; take two SAEs of "
-            "one layer of one PLM"
+            f"cannot compare atoms of {sae.d_out} and of {other.d_out} dimensions; take two "
+            "SAEs of one layer of one PLM"
         )
-    if (
-        sae.about
-        and other.about
-        and (sae.about.plm, sae.about.layer) != (other.about.plm, other.about.layer)
-    ):
-        places = [f"{a.plm}, layer {a.layer}" for a in (sae.about, other.about)]
+    if sae.about and other.about and _place(sae.about) != _place(other.about):
+        places = [_place(about) for about in (sae.about, other.about)]
         raise ValueError(
             f"these SAEs are of {places[0]} and of {places[1]}; compare SAEs of one layer of one "
             "PLM"

@@ -150,7 +150,7 @@ def _blocks(sae: Weights, x: Tensor, features: Tensor | None = None) -> Iterator
     )
     dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     W_enc, b_enc = W_enc.to(dtype), b_enc.to(dtype)
-    parts = (x - sae.b_dec).to(dtype).split(block_rows(len(b_enc)))
+    parts = (x - sae.centre).to(dtype).split(block_rows(len(b_enc)))
     z = torch.empty(len(parts[0]), len(b_enc), dtype=dtype)
     for part in parts:
         yield torch.addmm(b_enc, part, W_enc, out=z[: len(part)])
@@ -174,6 +174,6 @@ def _above(sae: Weights, x: Tensor, threshold: float) -> Entries:
 def _guess(sae: Weights, x: Tensor, k: int) -> float:
     """A value very likely below the batch's threshold: in a sample of rows, twice as many z are
     above it as will be kept."""
-    z = torch.addmm(sae.b_enc, x[::_SAMPLE] - sae.b_dec, sae.W_enc)
+    z = torch.addmm(sae.b_enc, x[::_SAMPLE] - sae.centre, sae.W_enc)
     n = min(2 * k * len(z), z.numel())
     return max(float(z.flatten().kthvalue(z.numel() - n + 1).values), 0.0)

@@ -35,19 +35,32 @@ class InputScaling:
         """Scaled x [n, d_in]."""
         return (x - self.shift) / self.scale
 
+    def to(self, device: torch.device) -> "InputScaling":
+        """The same on a device."""
+        return InputScaling(self.shift.to(device), self.scale.to(device))
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether scaled x is x."""
+        return bool((self.scale == 1).all()) and not bool(self.shift.any())
+
     @torch.no_grad()
-    def folded_into(self, sae: SAE) -> SAE:
+    def folded_into(self, sae: SAE, written: "InputScaling | None" = None) -> SAE:
         """The SAE of unscaled x with the same reconstruction, and the same features up to a factor
         each; its atoms have unit norm again.
 
         W_enc / scale, b_dec * scale + shift, W_dec * scale; then each atom's norm n_j moves to its
-        feature: f_j * n_j.
+        feature: f_j * n_j. `written` is the scaling of what a transcoder writes, to which its
+        decoder belongs.
         """
+        out = self if written is None else written
         new = sae.rescaled(torch.ones(sae.d_sae, device=sae.device, dtype=sae.W_enc.dtype))
-        if bool((self.scale == 1).all()) and not bool(self.shift.any()):
+        if self.changes_nothing and out.changes_nothing:
             return new
         new.W_enc.div_(self.scale[:, None])
-        new.W_dec.mul_(self.scale)
-        new.b_dec.copy_(new.b_dec * self.scale + self.shift)
+        new.W_dec.mul_(out.scale)
+        new.b_dec.copy_(new.b_dec * out.scale + out.shift)
+        if new.transcodes:
+            new.b_in.copy_(new.b_in * self.scale + self.shift)
         norm = new.W_dec.norm(dim=1)
         return new.rescaled(torch.where(norm > 0, norm, 1))

@@ -83,7 +83,7 @@ class Loop:
                 active = [trainee for trainee in self.trainees if trainee.step == step]
                 for trainee in active:
                     self._unless_diverged(
-                        trainee, lambda t, x=x: t.take_step(x[layer_of(t.config, self.batches)])
+                        trainee, lambda t, x=x: t.take_step(*seen(t.config, x, self.batches))
                     )
                 bar.update()
                 self._after(step + 1, active, interrupted, bar, clock)
@@ -294,6 +294,21 @@ def layer_of(config: SAEConfig, batches: Batches) -> int:
     return layer
 
 
+def seen(
+    config: SAEConfig, batch: Mapping[int, Tensor], batches: Batches
+) -> tuple[Tensor, Tensor | None]:
+    """What a config's SAE reads of a batch, and what a transcoder is to write."""
+    x = batch[layer_of(config, batches)]
+    if config.target is None:
+        return x, None
+    if config.target not in batch:
+        raise ValueError(
+            f"{config.label} writes layer {config.target}; the batches hold layers "
+            f"{', '.join(map(str, batches.layers))}"
+        )
+    return x, batch[config.target]
+
+
 def about_of(trainee: Trainee) -> SAEAbout:
     """The record that a trained SAE is saved with."""
     config, identity = trainee.config, trainee.identity
@@ -302,8 +317,13 @@ def about_of(trainee: Trainee) -> SAEAbout:
         **{name: identity[name] for name in ("steps", "precision")},
         "batch_size": trainee.setting.batch_size,
     }
-    where = {name: identity[name] for name in ("plm", "plm_revision", "layer", "data")}
-    return SAEAbout(recipe=config.recipe_name, seed=config.seed, training=training, **where)
+    return SAEAbout.of(
+        identity,
+        recipe=config.recipe_name,
+        seed=config.seed,
+        training=training,
+        target=config.target,
+    )
 
 
 def _finished(trainee: Trainee, calibration: Iterable[Tensor] = ()) -> SAE:

@@ -1,7 +1,8 @@
 """What training minimises.
 
-x and x_hat are [B, d_in]; every loss is a scalar. Under `torchrun` each is over this process's
-residues, so that the mean of the processes' gradients is the gradient of the whole batch's loss.
+x is [B, d_in]; x_hat and the target, which is x except for a transcoder, are [B, d_out]; every loss
+is a scalar. Under `torchrun` each is over this process's residues, so that the mean of the
+processes' gradients is the gradient of the whole batch's loss.
 """
 
 from typing import NamedTuple
@@ -40,37 +41,40 @@ def loss(
     sparsity: float,
     dead: Tensor | None = None,
     world: World = ALONE,
+    target: Tensor | None = None,
 ) -> Loss:
     """The loss of an SAE on x [B, d_in]: R, the terms of its architecture (`sae.architectures` has
     each equation), and auxk_alpha * AuxK where `dead` (int64 [n]) is given.
 
-    R is mean_i ||x_i - x_hat_i||^2, or mean_i ||x_i - x_hat_i|| (`config.reconstruction`).
+    R is mean_i ||t_i - x_hat_i||^2, or mean_i ||t_i - x_hat_i|| (`config.reconstruction`), where
+    t is `target` [B, d_out] of a transcoder, and x otherwise.
     `sparsity` is the weight of the sparsity term at this step.
     """
-    output = sae.architecture.training_pass(sae, x, config, world)
-    error = reconstruction_error(config.reconstruction, x, output.prefixes)
+    target = x if target is None else target
+    output = sae.architecture.training_pass(sae, x, target, config, world)
+    error = reconstruction_error(config.reconstruction, target, output.prefixes)
     parts = {"reconstruction": error, **output.parts}
     total = error + parts.get("gate", 0)
     if "sparsity" in parts:
         total = total + sparsity * parts["sparsity"]
     if dead is not None:
-        parts["auxiliary"] = auxiliary_k(sae, x, output.x_hat, dead, world)
+        parts["auxiliary"] = auxiliary_k(sae, x, target - output.x_hat, dead, world)
         total = total + config.auxk_alpha * parts["auxiliary"]
     return Loss(total, parts, output.x_hat.detach(), output.counts, output.threshold)
 
 
-def auxiliary_k(sae: SAE, x: Tensor, x_hat: Tensor, dead: Tensor, world: World = ALONE) -> Tensor:
+def auxiliary_k(sae: SAE, x: Tensor, error: Tensor, dead: Tensor, world: World = ALONE) -> Tensor:
     """AuxK: the dead features' attempt at what the others left unexplained.
 
-        e = x - x_hat                                             (no gradient flows through it)
-        e_hat = topk(relu(z), k = min(d_in // 2, n_dead), over dead features) @ W_dec
+        e = error = target - x_hat                                (no gradient flows through it)
+        e_hat = topk(relu(z), k = min(d_out // 2, n_dead), over dead features) @ W_dec
         mean_i ||e_i - e_hat_i||^2 / mean_i ||e_i - mean(e)||^2
 
     `dead` int64 [n_dead], at least one; for Gated, z is its gate's. Gao et al. 2024 (arXiv
     2406.04093), appendix A.2, with InterPLM's k.
     """
-    e = (x - x_hat).detach()
-    k = min(max(1, sae.d_in // 2), len(dead))
+    e = error.detach()
+    k = min(max(1, sae.d_out // 2), len(dead))
     fires_by = sae.architecture.fires_by
     if x.device.type == "cpu" and fires_by == "b_enc":
         e_hat = sparse_decode(sae, x, top_k_entries(sae, x, k, dead))

@@ -26,7 +26,7 @@ class Reconstruction(NamedTuple):
     """A forward pass with what the losses need."""
 
     prefixes: Tensor
-    """[n_prefixes, B, d_in]: x_hat from the first features alone, for each of Matryoshka's
+    """[n_prefixes, B, d_out]: x_hat from the first features alone, for each of Matryoshka's
     prefixes; the last is from all features, and is the only one for other kinds."""
     activity: Tensor
     """scalar: the sum of all activations, so the mean L1 norm is `activity / B`."""
@@ -39,7 +39,7 @@ class Reconstruction(NamedTuple):
 
     @property
     def x_hat(self) -> Tensor:
-        """[B, d_in]"""
+        """[B, d_out]"""
         return self.prefixes[-1]
 
 
@@ -60,14 +60,14 @@ def decode_code(
     sae: Weights, x: Tensor, code: Entries | DenseCode, sizes: Sequence[int]
 ) -> Reconstruction:
     """Decode activations of x [B, d_in] on a CPU, from the first `sizes` features each."""
-    weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec
+    weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.centre
     if isinstance(code, DenseCode):
-        x_hat, activity = _dense(x, code.f.to(x.dtype), *weights)
+        x_hat, activity = _dense(x, code.f.to(x.dtype), *weights, sae.b_dec)
         return Reconstruction(x_hat[None], activity, code.counts)
     entries = _by_prefix(code, sizes)
     partial, activity = _sparse(x, entries, *weights)
     counts = torch.from_numpy(np.bincount(code.features, minlength=sae.d_sae))
-    prefixes = sae.b_dec + _sums(partial.view(-1, *x.shape))
+    prefixes = sae.b_dec + _sums(partial.view(-1, len(x), partial.shape[-1]))
     threshold = None if code.threshold is None else torch.tensor(code.threshold, dtype=x.dtype)
     return Reconstruction(prefixes, activity, counts, threshold)
 
@@ -98,8 +98,8 @@ def decode_kept(sae: Weights, z: Tensor, kept: Kept, sizes: Sequence[int]) -> Re
 
 
 def sparse_decode(sae: Weights, x: Tensor, entries: Entries) -> Tensor:
-    """f @ W_dec [B, d_in] from listed activations of x on a CPU, differentiable in the weights."""
-    weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.b_dec
+    """f @ W_dec [B, d_out] from listed activations of x on a CPU, differentiable in the weights."""
+    weights = sae.W_enc, sae.b_enc, sae.W_dec, sae.centre
     return _sparse(x, entries, *weights)[0]
 
 
@@ -132,10 +132,17 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu")
     def forward(
-        ctx: Any, x: Tensor, f: Tensor, W_enc: Tensor, b_enc: Tensor, W_dec: Tensor, b_dec: Tensor
+        ctx: Any,
+        x: Tensor,
+        f: Tensor,
+        W_enc: Tensor,
+        b_enc: Tensor,
+        W_dec: Tensor,
+        centre: Tensor,
+        b_dec: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """x_hat [B, d_in], and the sum of f."""
-        ctx.save_for_backward(x, f, W_enc, W_dec, b_dec)
+        """x_hat [B, d_out], and the sum of f."""
+        ctx.save_for_backward(x, f, W_enc, W_dec, centre)
         with torch.autocast("cpu", enabled=False):
             return torch.addmm(b_dec, f, W_dec), f.sum()
 
@@ -145,21 +152,21 @@ class _Dense(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the weights, a few rows at a time."""
         g, g_activity = gradients
-        x, f, W_enc, W_dec, b_dec = ctx.saved_tensors
+        x, f, W_enc, W_dec, centre = ctx.saved_tensors
         dW_enc, db_enc = torch.zeros_like(W_enc), W_enc.new_zeros(len(W_dec))
         rows = block_rows(len(W_dec))
         for f_rows, g_rows, x_rows in zip(
-            f.split(rows), g.split(rows), (x - b_dec).split(rows), strict=True
+            f.split(rows), g.split(rows), (x - centre).split(rows), strict=True
         ):
             df = torch.addmm(g_activity, g_rows, W_dec.T).to(f.dtype)
             df = torch.ops.aten.threshold_backward(df, f_rows, 0)  # 0 where f is 0
             db_enc += df.sum(0)
             dW_enc += x_rows.T @ df
-        return None, None, dW_enc, db_enc, (f.T @ g).to(f.dtype), g.sum(0) - W_enc @ db_enc
+        return None, None, dW_enc, db_enc, (f.T @ g).to(f.dtype), -(W_enc @ db_enc), g.sum(0)
 
 
 class _Sparse(torch.autograd.Function):
-    """Sums of value * atom per bag, [n_bags, d_in], with the encoder's gradients: the values are z
+    """Sums of value * atom per bag, [n_bags, d_out], with the encoder's gradients: the values are z
     of x."""
 
     @staticmethod
@@ -170,7 +177,7 @@ class _Sparse(torch.autograd.Function):
         W_enc: Tensor,
         b_enc: Tensor,
         W_dec: Tensor,
-        b_dec: Tensor,
+        centre: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The decoded bags, and the sum of all values."""
         values = torch.from_numpy(entries.values).requires_grad_()
@@ -185,7 +192,7 @@ class _Sparse(torch.autograd.Function):
                 per_sample_weights=values,
             )
         ctx.entries, ctx.values, ctx.decoded = entries, values, decoded
-        ctx.save_for_backward(x, W_enc, b_dec)
+        ctx.save_for_backward(x, W_enc, centre)
         return decoded.detach(), values.detach().sum()
 
     @staticmethod
@@ -193,11 +200,11 @@ class _Sparse(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the weights, each a product over the listed entries."""
         g, g_activity = gradients[0].contiguous(), gradients[1]
-        x, W_enc, b_dec = ctx.saved_tensors
+        x, W_enc, centre = ctx.saved_tensors
         entries: Entries = ctx.entries
         n_features = W_enc.shape[1]
         dvalues = (torch.autograd.grad(ctx.decoded, ctx.values, g)[0] + g_activity).numpy()
-        centred = (x - b_dec).repeat(len(g) // len(x), 1)
+        centred = (x - centre).repeat(len(g) // len(x), 1)
         columns = _by_feature(entries, n_features)
         dW_dec = _transposed_product(columns, entries.values, g)
         dW_enc = _transposed_product(columns, dvalues, centred).T.contiguous()

@@ -49,7 +49,8 @@ class Batches(Protocol):
         ...
 
     def about(self, layer: int) -> dict[str, Any]:
-        """plm, plm_revision, layer, and `data`, a hash of which residues come in which order."""
+        """plm, plm_revision, layer, `data`, a hash of which residues come in which order, and
+        `joined` (`JoinedLayers.record`) where several layers are read together."""
         ...
 
     def batch(self, step: int) -> Mapping[int, Tensor]:
@@ -210,7 +211,14 @@ class StoredBatches(_Grouped):
         data = self._order(
             kind="stored", sequences=e.sequence_hash, rows=self._hash, block_rows=BLOCK_ROWS
         )
-        return {"plm": e.plm, "plm_revision": e.plm_revision, "layer": layer, "data": data}
+        joined = {} if e.joined is None else {"joined": e.joined.record()}
+        return {
+            "plm": e.plm,
+            "plm_revision": e.plm_revision,
+            "layer": layer,
+            "data": data,
+            **joined,
+        }
 
     @property
     def _widths(self) -> dict[int, int]:

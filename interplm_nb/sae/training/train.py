@@ -15,7 +15,7 @@ from interplm_nb.sae.checkpoint import CONFIG, load
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.training.distributed import ALONE, World, joined, rank_and_size
-from interplm_nb.sae.training.loop import BEST, Loop, evaluated, evaluation_line, layer_of
+from interplm_nb.sae.training.loop import BEST, Loop, evaluated, evaluation_line, layer_of, seen
 from interplm_nb.sae.training.options import Precision, TrainingOptions
 from interplm_nb.sae.training.progress import CHECKPOINTS, METRICS, Metrics, newest_state
 from interplm_nb.sae.training.stream import Batches, StreamedBatches
@@ -87,6 +87,7 @@ def train(
         rank, size = 0, 1
     if not layers:
         return {}
+    layers += [config.target for config in plan.values() if config.target is not None]
     batches = StreamedBatches(
         plm, proteins, layers, batch_size, seed, (rank, size), buffer_residues
     )
@@ -248,7 +249,7 @@ def _finished(folder: Path, identity: Mapping[str, Any], world: World) -> bool:
     found = {
         "config": training,
         **outside,
-        **{name: getattr(about, name) for name in ("plm", "plm_revision", "layer", "data")},
+        **about.place(),
     }
     _refuse_other(folder, found, identity, "a finished training")
     if world.writes:
@@ -273,12 +274,18 @@ def _begin(trainees: Sequence[Trainee], batches: Batches) -> None:
         trainee.restore(*found)
     samples = [batches.batch(step) for step in range(_SAMPLE_BATCHES)] if new else []
     for trainee in new:
-        own = [sample[layer_of(trainee.config, batches)] for sample in samples]
+        own = [seen(trainee.config, sample, batches) for sample in samples]
+        written = [target for _, target in own if target is not None]
         trainee.begin(
-            torch.cat(
-                [trainee.setting.world.gather(x.to(trainee.setting.device)) for x in own]
-            ).cpu()
+            _gathered(trainee, [x for x, _ in own]),
+            _gathered(trainee, written) if written else None,
         )
+
+
+def _gathered(trainee: Trainee, parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Residues of all processes, on the CPU."""
+    device = trainee.setting.device
+    return torch.cat([trainee.setting.world.gather(x.to(device)) for x in parts]).cpu()
 
 
 def _refuse_other(

@@ -61,12 +61,19 @@ class Trainee:
         self.step = 0
         self._rows_at_once = setting.batch_size
         self._last: tuple[Tensor, Loss] | None = None
+        self.written: InputScaling | None = None
 
-    def begin(self, sample: Tensor) -> None:
-        """Set first weights, from a sample [n, d_in] of embeddings on the CPU."""
+    def begin(self, sample: Tensor, target: Tensor | None = None) -> None:
+        """Set first weights, from a sample [n, d_in] of embeddings on the CPU, and of a transcoder
+        from what it is to write there, [n, d_out]."""
         sample = sample.to(self.setting.dtype)
         scaling = InputScaling.of(self.config.scaling, sample)
-        sae = new_sae(self.config, scaling(sample))
+        if target is None:
+            sae = new_sae(self.config, scaling(sample))
+        else:
+            target = target.to(self.setting.dtype)
+            self.written = InputScaling.of(self.config.scaling, target)
+            sae = new_sae(self.config, scaling(sample), self.written(target))
         zeros = torch.zeros(self.config.d_sae, dtype=torch.int64)
         counters = {
             "silent": zeros,
@@ -78,7 +85,11 @@ class Trainee:
     def restore(self, record: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         """Restore what `state` gave."""
         scaling = InputScaling(tensors["scaling.shift"], tensors["scaling.scale"])
-        sae = SAE(len(scaling.shift), self.config.d_sae, self.config.architecture).to(
+        d_out = None
+        if "written.shift" in tensors:
+            self.written = InputScaling(tensors["written.shift"], tensors["written.scale"])
+            d_out = len(self.written.shift)
+        sae = SAE(len(scaling.shift), self.config.d_sae, self.config.architecture, d_out=d_out).to(
             self.setting.dtype
         )
         sae.load_state_dict({name: tensors[name] for name in sae.state_dict()})
@@ -91,7 +102,8 @@ class Trainee:
     def _set(self, sae: SAE, scaling: InputScaling, counters: Mapping[str, Tensor]) -> None:
         device = self.setting.device
         self.sae = sae.to(device).train()
-        self.scaling = InputScaling(scaling.shift.to(device), scaling.scale.to(device))
+        self.scaling = scaling.to(device)
+        self.written = None if self.written is None else self.written.to(device)
         fused = device.type in ("cpu", "cuda")
         self.optimizer = torch.optim.Adam(
             self.sae.parameters(), lr=self.config.lr, betas=self.config.betas, fused=fused
@@ -104,6 +116,8 @@ class Trainee:
         state: random draws are a function of (seed, step)."""
         parameters = dict(self.sae.named_parameters())
         scaling = {"scaling.shift": self.scaling.shift, "scaling.scale": self.scaling.scale}
+        if self.written is not None:
+            scaling |= {"written.shift": self.written.shift, "written.scale": self.written.scale}
         tensors = {
             **self.sae.state_dict(),
             **optimizer_tensors(self.optimizer, parameters),
@@ -112,8 +126,9 @@ class Trainee:
         }
         return {"identity": self.identity}, tensors
 
-    def take_step(self, embeddings: Tensor) -> None:
-        """One step of the optimizer on this process's residues [batch_size / processes, d_in]."""
+    def take_step(self, embeddings: Tensor, target: Tensor | None = None) -> None:
+        """One step of the optimizer on this process's residues [batch_size / processes, d_in]; of a
+        transcoder with what it is to write there, [batch_size / processes, d_out]."""
         if len(embeddings) * self.setting.world.size != self.setting.batch_size:
             raise ValueError(
                 f"one of {self.setting.world.size} processes that share {self.setting.batch_size} "
@@ -121,10 +136,14 @@ class Trainee:
                 "make batches with share=(rank, processes)"
             )
         x = self.scaling(embeddings.to(self.setting.device, self.setting.dtype))
-        self._revive(x)
+        t = x
+        if self.written is not None:
+            assert target is not None
+            t = self.written(target.to(self.setting.device, self.setting.dtype))
+        self._revive(x, t)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.lr_at(self.step, self.setting.steps)
-        output = self._gradients(x)
+        output = self._gradients(x, t)
         self.setting.world.average_gradients(self.sae.parameters())
         self._constrain_and_step()
         self._count(output)
@@ -132,9 +151,9 @@ class Trainee:
         self._first_bad = torch.where(
             (self._first_bad < 0) & ~output.total.isfinite(), self.step, self._first_bad
         )
-        self._last = x, output
+        self._last = t, output
 
-    def _gradients(self, x: Tensor) -> Loss:
+    def _gradients(self, x: Tensor, target: Tensor) -> Loss:
         """Fill the gradients. A batch that does not fit the device is halved from then on; what
         depends on a whole batch (BatchTopK's choice, JumpReLU's L0, AuxK's spread) then takes each
         part as a batch."""
@@ -143,8 +162,12 @@ class Trainee:
             try:
                 return _joined(
                     [
-                        self._backward(part, len(part) / len(x))
-                        for part in x.split(self._rows_at_once)
+                        self._backward(part, of_part, len(part) / len(x))
+                        for part, of_part in zip(
+                            x.split(self._rows_at_once),
+                            target.split(self._rows_at_once),
+                            strict=True,
+                        )
                     ]
                 )
             except torch.OutOfMemoryError:
@@ -159,11 +182,17 @@ class Trainee:
                     self._rows_at_once,
                 )
 
-    def _backward(self, x: Tensor, share: float) -> Loss:
+    def _backward(self, x: Tensor, target: Tensor, share: float) -> Loss:
         sparsity = self.config.sparsity_at(self.step, self.setting.steps)
         with self._autocast():
             output = loss(
-                self.sae, x, self.config, sparsity, self._dead_features(), self.setting.world
+                self.sae,
+                x,
+                self.config,
+                sparsity,
+                self._dead_features(),
+                self.setting.world,
+                target,
             )
         (share * output.total).backward()
         return output._replace(
@@ -215,7 +244,7 @@ class Trainee:
         dead = (self.counters["silent"] >= after).nonzero()[:, 0]
         return dead if len(dead) else None
 
-    def _revive(self, x: Tensor) -> None:
+    def _revive(self, x: Tensor, target: Tensor) -> None:
         every = self.config.resample_every
         if self.config.dead.startswith("resample") and self.step > 0 and self.step % every == 0:
             dead = self.counters["silent"] > every // 2 * self.setting.batch_size
@@ -227,6 +256,7 @@ class Trainee:
                 self.optimizer,
                 self.config.seed + self.step,
                 by_error,
+                self.setting.world.gather(target),
             )
             _log.info(
                 "step %d: %d of %d dead features were resampled", self.step, n, int(dead.sum())
@@ -237,8 +267,9 @@ class Trainee:
         """Metrics of the step just taken; the density covers all steps since the last call."""
         self.check_finite()
         assert self._last is not None
-        (x, output), world = self._last, self.setting.world
-        fvu = fraction_unexplained(x * self.scaling.scale, output.x_hat * self.scaling.scale, world)
+        (target, output), world = self._last, self.setting.world
+        scale = (self.written or self.scaling).scale
+        fvu = fraction_unexplained(target * scale, output.x_hat * scale, world)
         window = self._window()
         silent = self.counters["silent"] >= window
         l0 = world.sum(output.counts).sum() / self.setting.batch_size
@@ -271,7 +302,9 @@ class Trainee:
     def _moved(self) -> float:
         """Drawn again, because first atoms that are kept would take the memory of all SAEs."""
         generator = torch.Generator().manual_seed(self.config.seed)
-        return share_moved(self.sae.W_dec, first_atoms(self.config.d_sae, self.sae.d_in, generator))
+        return share_moved(
+            self.sae.W_dec, first_atoms(self.config.d_sae, self.sae.d_out, generator)
+        )
 
     def _density(self) -> list[int]:
         """Features by share of residues: below each power of `DENSITY_BINS`, and at most 1. Resets
@@ -309,7 +342,7 @@ class Trainee:
         if batches and k is not None:
             threshold = calibrated_threshold(self.sae, k, batches, self.setting.world)
             self.sae.threshold.fill_(threshold)
-        return self.scaling.folded_into(self.sae).float().eval()
+        return self.scaling.folded_into(self.sae, self.written).float().eval()
 
 
 def _joined(outputs: list[Loss]) -> Loss:
