@@ -72,9 +72,13 @@ class MaskSettings(ExperimentSettings):
 
     kind: ClassVar[str] = "mask"
 
+    features: tuple[int, ...] = Field(
+        (), description="Periodic features to clamp; empty: found by their period."
+    )
     sequences: tuple[str, ...] = Field(
-        (), description="Sequences; empty: the paper's, or a collagen repeat for a model without "
-        "masks."
+        (),
+        description="Sequences; empty: the paper's, or a collagen repeat for a model without "
+        "masks.",
     )
     edited: int = Field(2, ge=1, le=2000, description="Residue whose features are clamped, from 1.")
     letter: str = Field("G", description="Amino acid whose probability is followed.")
@@ -221,7 +225,7 @@ def mask(
         Without a periodic feature, for a sequence without a predicted residue in phase, and for
         what `steered_logits` refuses.
     """
-    settings = settings or MaskSettings()
+    settings = settings or MaskSettings.model_validate({})
     both = sorted({*periodic} & {*identity})
     if both:
         raise ValueError(

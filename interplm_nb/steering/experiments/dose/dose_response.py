@@ -190,7 +190,7 @@ def dose_response(
         For no feature, one that is dead, a target that is no set of amino acids, activations in
         another unit, and a second dictionary of another layer.
     """
-    settings = settings or DoseSettings()
+    settings = settings or DoseSettings.model_validate({})
     targets = dict(targets or {})
     _check(at, activations, features, second)
     check_targets(targets)
@@ -244,8 +244,7 @@ def _check(
         at.check_feature(feature)
     if activations.unit != "raw":
         raise ValueError(
-            f"activations must be in unit 'raw', as the SAE encodes them; got "
-            f"{activations.unit!r}"
+            f"activations must be in unit 'raw', as the SAE encodes them; got {activations.unit!r}"
         )
     if second and (second.plm.revision != at.plm.revision or second.layer != at.layer):
         raise ValueError(

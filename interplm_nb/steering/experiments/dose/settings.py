@@ -16,6 +16,22 @@ class DoseSettings(ExperimentSettings):
 
     kind: ClassVar[str] = "dose"
 
+    features: tuple[int, ...] = Field(
+        (),
+        description="Features asked about; empty: those best linked to concepts, and random ones.",
+    )
+    n_concepts: int = Field(
+        6, ge=1, le=200, description="Concepts whose best features are asked about."
+    )
+    n_random: int = Field(
+        6, ge=0, le=1000, description="Features drawn at random that are asked about beside them."
+    )
+    letters: str = Field(
+        "", description="Letters whose odds are followed; empty: each feature's own, by rule."
+    )
+    second: str = Field(
+        "", description="Another SAE of the run's layer to repeat effects on; empty: none."
+    )
     strengths: tuple[float, ...] = Field(
         (0.0, 0.5, 1.0, 2.0),
         min_length=1,
