@@ -291,7 +291,7 @@ def _read(
         for clamp in clamps
         for strength in settings.strengths
     ]
-    found = np.exp(steered(at, rows, sequence)[:, first:])
+    found = np.exp(steered(at, rows, sequence, first + 1))
     letter = AMINO_ACIDS.index(settings.letter)
     clamped = [(c, s) for c in clamps for s in settings.strengths]
     n = len(positions)

@@ -7,12 +7,15 @@ import torch
 from torch import Tensor
 
 from interplm_nb.features.logos import AMINO_ACIDS
+from interplm_nb.plm.mlstm import State
 from interplm_nb.plm.protocol import PLM
+from interplm_nb.plm.stepping import Reading, Stepping
 from interplm_nb.steering.intervene import (
     MASK,
     Change,
     Intervention,
     Where,
+    check_finite,
     n_residues,
     steered_logits,
 )
@@ -45,16 +48,56 @@ def log_probabilities(plm: PLM, logits: Tensor) -> np.ndarray:
 
 
 def steered(
-    at: SteeredLayer, rows: Sequence[Sequence[Change]], sequence: str, keep_error: bool = True
+    at: SteeredLayer, rows: Sequence[Sequence[Change]], sequence: str, start: int = 1
 ) -> np.ndarray:
-    """float64 [rows, L, 20]: `log_probabilities` of one sequence under each row of changes."""
-    parts = [
-        steered_logits(
-            [Intervention(at, rows[i : i + ROWS], keep_error)], sequence, reached(at.plm)
-        )
-        for i in range(0, len(rows), ROWS)
-    ]
-    return np.concatenate([log_probabilities(at.plm, logits) for logits in parts])
+    """float64 [rows, L - start + 1, 20]: `log_probabilities` of one sequence under each row of
+    changes, from a residue on.
+
+    No row changes a residue before `start`: a model that is read step by step reads these once for
+    all rows.
+    """
+    parts = [rows[i : i + ROWS] for i in range(0, len(rows), ROWS)]
+    if isinstance(at.plm, Stepping):
+        before = _read_up_to(at.plm, sequence, start)
+        logits = [_stepped(at, part, sequence, before) for part in parts]
+    else:
+        interventions = [Intervention(at, part) for part in parts]
+        logits = [
+            steered_logits([one], sequence, reached(at.plm))[:, start - 1 :]
+            for one in interventions
+        ]
+    return np.concatenate([log_probabilities(at.plm, part) for part in logits])
+
+
+def _read_up_to(plm: Stepping, sequence: str, start: int) -> Reading:
+    """One lane, before residue `start`."""
+    reading = plm.begin(1)
+    for token in _tokens(plm, sequence)[: start - 1]:
+        reading = plm.advance(reading, token[None])
+    return reading
+
+
+def _stepped(
+    at: SteeredLayer, rows: Sequence[Sequence[Change]], sequence: str, before: Reading
+) -> Tensor:
+    """Logits [rows, L - residues before, n_classes], a lane per row, changed inside the
+    recurrence."""
+    assert isinstance(at.plm, Stepping)
+    intervention = Intervention(at, rows)
+    edits = {at.layer: intervention.step_edit([len(sequence)])}
+    n = len(rows)
+    reading = before._replace(
+        states=tuple(State(h.expand(n, -1), c.expand(n, -1)) for h, c in before.states)
+    )
+    logits = []
+    for token in _tokens(at.plm, sequence)[before.n_residues :]:
+        reading = at.plm.advance(reading, token.expand(n), edits)
+        logits.append(reading.logits)
+    return check_finite(torch.stack(logits, dim=1), [intervention])
+
+
+def _tokens(plm: PLM, sequence: str) -> Tensor:
+    return plm.tokens([sequence])[0, plm.first_residue :]
 
 
 @torch.no_grad()

@@ -94,14 +94,18 @@ def measure(
         _change(at, feature, row, site, step, settings)
         for row, step in zip(rows, own.tolist(), strict=True)
     ]
-    after = steered(at, changes, sequence)
+    # Nothing before the changed residue can move in a next-residue model.
+    start = site.position if step_ahead and settings.edited == "maximum" else 1
+    after = steered(at, changes, sequence, start)
     where = distances(settings, bool(step_ahead))
     index = site.position - 1 + where - step_ahead
     there = (index >= 0) & (index < len(sequence))
     target = np.array([letter in letters for letter in AMINO_ACIDS])
     moved = _moved(at, feature, here, own) if settings.edited == "maximum" else own * np.nan
     return Measured(
-        **_compared(before[index[there]], after[:, index[there]], target, where, there, settings),
+        **_compared(
+            before[index[there]], after[:, index[there] - start + 1], target, where, there, settings
+        ),
         step=moved,
     )
 

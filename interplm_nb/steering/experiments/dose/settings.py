@@ -11,7 +11,7 @@ class DoseSettings(ExperimentSettings):
     """Settings of `dose_response`.
 
     >>> DoseSettings(strengths=(0.5, 1.0), tested=1.0).n_controls
-    40
+    50
     """
 
     kind: ClassVar[str] = "dose"
@@ -45,7 +45,7 @@ class DoseSettings(ExperimentSettings):
         "maximum", description="Change the residue of the protein's maximum, or all residues."
     )
     n_proteins: int = Field(
-        24, ge=5, le=2000, description="Most proteins per feature, drawn from those it fires on."
+        12, ge=5, le=2000, description="Most proteins per feature, drawn from those it fires on."
     )
     longest: int = Field(
         300, ge=20, le=2000, description="Longest sequence that is run, in residues."
@@ -58,7 +58,7 @@ class DoseSettings(ExperimentSettings):
     )
     n_letters: int = Field(3, ge=1, le=10, description="Letters of a target found by rule.")
     n_controls: int = Field(
-        40, ge=5, le=500, description="Matched features per feature, at the tested strength."
+        50, ge=5, le=500, description="Matched features per feature, at the tested strength."
     )
     n_directions: int = Field(
         10, ge=1, le=500, description="Random directions per feature, at the tested strength."
