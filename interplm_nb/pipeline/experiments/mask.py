@@ -1,0 +1,23 @@
+"""The mask experiment in a run: its periodic features, and those that stand for the letter."""
+
+from interplm_nb.features.identity import letter_identity
+from interplm_nb.pipeline.experiments.source_of import source_of
+from interplm_nb.pipeline.run import Run
+from interplm_nb.steering.experiments.mask import (
+    MaskResult,
+    MaskSettings,
+    identity_features,
+    mask,
+    periodic_features,
+)
+from interplm_nb.steering.steered_layer import SteeredLayer
+
+
+def mask_in_run(run: Run, at: SteeredLayer, settings: MaskSettings) -> MaskResult:
+    """Clamp the run's periodic features, or those named; identity is counted on test proteins."""
+    source = source_of(run, at.sae)
+    own = settings.features or periodic_features(run.feature_table("statistics", source), settings)
+    identity = letter_identity(
+        run.activations(source).relative_to(at.maxima), run.accessions("test")
+    )
+    return mask(at, own, identity_features(identity, settings, own), settings)
