@@ -6,7 +6,7 @@ import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions.steered_layer import steered_layer
+from interplm_nb.pipeline.steered_layer import steered_layer
 
 if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
