@@ -84,7 +84,7 @@ def _at_once(
         """`put` at one position, h [3n, width]."""
         return put(h, replaced[:, position]) if some[position] else h
 
-    edits: dict[str, dict[int, Any]] = {"edit": {layer: lambda h: put(h, replaced)}}
+    edits: dict[str, Any] = {"edit": {layer: lambda h: put(h, replaced)}}
     if measure == "next residue, recurrence":
         edits = {"step_edits": {layer: put_at}}
     found = plm.forward(tokens.repeat(3, 1), [layer], logits=True, **edits)

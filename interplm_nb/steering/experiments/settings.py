@@ -17,7 +17,7 @@ class ExperimentSettings(BaseModel):
     kind: ClassVar[str]
     """Name of the experiment in recipes."""
 
-    seed: int = Field(0, ge=0, le=SEED, description="Seed of all draws.")
+    seed: int = Field(default=0, ge=0, le=SEED, description="Seed of all draws.")
 
 
 class ExperimentResult(Protocol):
