@@ -10,8 +10,16 @@ import polars as pl
 from interplm_nb.concepts.by_protein.resampling import spearman
 from interplm_nb.concepts.intervals import draws_of_clusters, middle
 from interplm_nb.readers.variants import VariantScan
-from interplm_nb.steering.experiments.variants.resampling import draws_of_positions
-from interplm_nb.steering.experiments.variants.scan_scores import LETTERS, Scores, scan_scores
+from interplm_nb.steering.experiments.variants.resampling import (
+    draws_of_positions,
+    partial_correlation,
+)
+from interplm_nb.steering.experiments.variants.scan_scores import (
+    LETTERS,
+    MEASURED,
+    Scores,
+    scan_scores,
+)
 from interplm_nb.steering.experiments.variants.separating import separating_features
 from interplm_nb.steering.experiments.variants.settings import DEFAULTS, VariantsSettings
 from interplm_nb.steering.steered_layer import SteeredLayer
@@ -26,9 +34,14 @@ CORRELATIONS: dict[str, Any] = {
     "high": pl.Float64,
     "low_positions": pl.Float64,
     "high_positions": pl.Float64,
+    "beyond_letters": pl.Float64,
+    "beyond_low": pl.Float64,
+    "beyond_high": pl.Float64,
 }
 """Spearman's rho of a score with the measured one; low and high: 95 % over variants;
-low_positions, high_positions: over positions, for single mutants."""
+low_positions, high_positions: over positions, for single mutants. beyond_letters: the partial rank
+correlation given all scores of source "letters", with its 95 % interval over positions where all
+variants are single mutants, else over variants; null for letters and other scores."""
 
 ROBUSTNESS: dict[str, Any] = {
     "source": pl.String,
@@ -67,12 +80,14 @@ class ScanResult:
     def sentence(self) -> str:
         """The result in a sentence, with its controls."""
         group = self.correlations["variants"][0]
+        told = self.correlations.filter(
+            pl.col("variants") == group,
+            pl.col("score").is_in(["log_likelihood_ratio", "features_changed", "blosum62"]),
+        )
         words = [
-            f"{score.replace('_', ' ')} of {source} {rho:.2f} [{low:.2f}, {high:.2f}]"
-            for _, _, source, score, rho, low, high, _, _ in self.correlations.filter(
-                pl.col("variants") == group,
-                pl.col("score").is_in(["log_likelihood_ratio", "features_changed", "blosum62"]),
-            ).iter_rows()
+            f"{row['score'].replace('_', ' ')} of {row['source']} {row['rho']:.2f} "
+            f"[{row['low']:.2f}, {row['high']:.2f}]"
+            for row in told.iter_rows(named=True)
         ]
         held = [
             f"{(self.separating.filter(pl.col('source') == source)['q_value'] <= 0.05).sum()} of "
@@ -177,13 +192,21 @@ def _correlations(scan: VariantScan, scores: Scores, settings: VariantsSettings)
         if len(at) < 4 or (group != "all" and kept.all()):
             continue
         weights = draws_of_clusters(len(at), settings.resamples, settings.seed)
-        by_position = None
-        if single[at].all():
-            these = [scan.variants[i] for i in at]
-            by_position = draws_of_positions(these, settings.resamples, settings.seed)
+        these = [scan.variants[i] for i in at.tolist()]
+        by_position = (
+            draws_of_positions(these, settings.resamples, settings.seed)
+            if single[at].all()
+            else None
+        )
+        letters = np.column_stack([x[at] for (source, _), x in scores.items() if source == LETTERS])
         for (source, name), x in scores.items():
-            figure = _rho(x[at], scan.scores[at], weights, by_position)
-            rows.append((group, len(at), source, name, *figure))
+            figures = _rho(x[at], scan.scores[at], weights, by_position)
+            if source not in (LETTERS, MEASURED):
+                draws = weights if by_position is None else by_position
+                figures += _beyond(x[at], scan.scores[at], letters, draws)
+            else:
+                figures += (None, None, None)
+            rows.append((group, len(at), source, name, *figures))
     return pl.DataFrame(rows, CORRELATIONS, orient="row")
 
 
@@ -195,6 +218,13 @@ def _rho(
     if by_position is None:
         return whole, *over_variants, None, None
     return whole, *over_variants, *middle(spearman(x, y[None], by_position)).tolist()
+
+
+def _beyond(
+    x: np.ndarray, y: np.ndarray, letters: np.ndarray, weights: np.ndarray
+) -> tuple[float, ...]:
+    whole = partial_correlation(x, y, letters, np.ones((1, len(x)), np.int64))
+    return float(whole[0]), *middle(partial_correlation(x, y, letters, weights)).tolist()
 
 
 def _robustness(scan: VariantScan, scores: Scores, settings: VariantsSettings) -> pl.DataFrame:
