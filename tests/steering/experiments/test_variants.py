@@ -503,6 +503,12 @@ def test_robustness_compares_single_mutants_above_and_below_the_wild_type(scan) 
     assert row["destabilising"] == x[single & ~up].mean()
     assert row["n_stabilising"] == (single & up).sum()
     assert row["low"] <= row["difference"] <= row["high"]
+    highest = np.sort(scan.scores[single])[-3]  # two single mutants above: too few
+    few = scan_variants(
+        at, scan, SETTINGS.model_copy(update={"wild_type_score": highest}), progress=False
+    )
+    row = few.robustness.filter(source="letters", measure="n_mutations").row(0, named=True)
+    assert row["n_stabilising"] + row["n_destabilising"] == 120 and row["difference"] != 0
     above = SETTINGS.model_copy(update={"wild_type_score": 100.0})
     assert scan_variants(at, scan, above, progress=False).robustness.is_empty()
 

@@ -55,7 +55,11 @@ ROBUSTNESS: dict[str, Any] = {
     "n_destabilising": pl.UInt32,
 }
 """Means of the variants that score above the wild type and of the others, the first less the
-second, and its 95 % interval over positions."""
+second, and its 95 % interval over positions. Of single mutants, or of all where fewer than `FEWEST`
+single mutants are of one kind: then the number of mutations may differ, as its own row shows."""
+
+FEWEST = 10
+"""Single mutants of each kind from which on robustness is of single mutants."""
 
 GROUPS = ("all", "single mutants", "multiple mutants")
 
@@ -228,11 +232,11 @@ def _beyond(
 
 
 def _robustness(scan: VariantScan, scores: Scores, settings: VariantsSettings) -> pl.DataFrame:
-    """Of single mutants, where there are some of both kinds: their number of mutations is equal."""
+    """Of single mutants, whose number of mutations is equal, where there are enough of both kinds."""
     up = scan.scores > settings.wild_type_score
     single = np.array([len(variant) == 1 for variant in scan.variants])
-    both = 0 < up[single].sum() < single.sum()
-    at = np.flatnonzero(single) if both else np.arange(len(single))
+    enough = min(up[single].sum(), (~up[single]).sum()) >= FEWEST
+    at = np.flatnonzero(single) if enough else np.arange(len(single))
     up = up[at]
     if up.all() or not up.any():
         return pl.DataFrame(schema=ROBUSTNESS)
