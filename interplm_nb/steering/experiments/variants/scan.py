@@ -232,7 +232,7 @@ def _beyond(
 
 
 def _robustness(scan: VariantScan, scores: Scores, settings: VariantsSettings) -> pl.DataFrame:
-    """Of single mutants, whose number of mutations is equal, where there are enough of both kinds."""
+    """Of single mutants, all with one mutation, where there are enough of both kinds."""
     up = scan.scores > settings.wild_type_score
     single = np.array([len(variant) == 1 for variant in scan.variants])
     enough = min(up[single].sum(), (~up[single]).sum()) >= FEWEST
