@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from scipy.stats import false_discovery_control, spearmanr
+from scipy.stats import false_discovery_control, rankdata, spearmanr
 from sklearn.metrics import roc_auc_score
 
 from interplm_nb.plm import mlstm
@@ -34,7 +34,11 @@ from interplm_nb.steering.experiments.variants.letters import (
 )
 from interplm_nb.steering.experiments.variants.likelihood import log_likelihood_ratios
 from interplm_nb.steering.experiments.variants.one_mutation import SETS, lost_and_gained
-from interplm_nb.steering.experiments.variants.resampling import auroc, draws_of_positions
+from interplm_nb.steering.experiments.variants.resampling import (
+    auroc,
+    draws_of_positions,
+    partial_correlation,
+)
 from interplm_nb.steering.experiments.variants.scan import scan_variants
 from interplm_nb.steering.experiments.variants.separating import halves, separating_features
 from interplm_nb.steering.experiments.variants.settings import VariantsSettings
@@ -360,6 +364,24 @@ def test_auroc_under_weights_is_that_of_repeated_examples() -> None:
     assert auroc(values, np.zeros(40, bool), weights).tolist() == [0.5] * 20
 
 
+def test_partial_correlations_are_those_of_residuals() -> None:
+    rng = np.random.default_rng(2)
+    given = rng.normal(size=(80, 3))
+    given[:, 1] = 5  # constant
+    x, y = given[:, 0] + rng.normal(size=80), given[:, 0] - given[:, 2] + rng.normal(size=80)
+    weights = rng.integers(0, 3, (5, 80))
+
+    def residuals(values: np.ndarray, w: np.ndarray) -> np.ndarray:
+        design = np.column_stack([np.ones(80), rankdata(given[:, [0, 2]], axis=0)])
+        root = np.sqrt(w)
+        fit = np.linalg.lstsq(design * root[:, None], rankdata(values) * root, rcond=None)[0]
+        return np.repeat(rankdata(values) - design @ fit, w)
+
+    wanted = [np.corrcoef(residuals(x, w), residuals(y, w))[0, 1] for w in weights]
+    np.testing.assert_allclose(partial_correlation(x, y, given, weights), wanted)
+    assert partial_correlation(given[:, 0], y, given, weights).tolist() == [0] * 5
+
+
 def test_variants_of_a_position_are_drawn_together() -> None:
     variants = [parse_variant(text, WILD) for text in ("K2R", "V3A", "K2A", "V3L")]
     weights = draws_of_positions(variants, 50, seed=0)
@@ -454,6 +476,17 @@ def test_a_scan_correlates_what_its_parts_give(at: SteeredLayer, scan: VariantSc
         assert math.isclose(rho, wanted, abs_tol=1e-9) and low <= high
     positions = result.correlations.filter(pl.col("low_positions").is_not_null())
     assert set(positions["variants"]) == {"single mutants"}
+    letters = [table[name].to_numpy() for name in table.columns if name.startswith("letters")]
+    row = result.correlations.filter(variants="all", source="SAE", score="features_lost")
+    wanted = partial_correlation(
+        table["SAE: features_lost"].to_numpy(),
+        scan.scores,
+        np.column_stack(letters),
+        np.ones((1, 120), int),
+    )
+    assert math.isclose(row["beyond_letters"].item(), wanted[0]) and len(letters) == 4
+    told = result.correlations.filter(pl.col("beyond_letters").is_null())
+    assert set(told["source"]) == {"letters", "other scores"}
     assert set(result.tables()) == {"correlations", "robustness", "separating", "variants"}
     assert result.sentence.startswith(f"P1, 120 variants, {at.plm.name}: rank correlation with")
     assert "random SAE" in result.sentence and "blosum62 of letters" in result.sentence
@@ -470,6 +503,12 @@ def test_robustness_compares_single_mutants_above_and_below_the_wild_type(scan) 
     assert row["destabilising"] == x[single & ~up].mean()
     assert row["n_stabilising"] == (single & up).sum()
     assert row["low"] <= row["difference"] <= row["high"]
+    highest = np.sort(scan.scores[single])[-3]  # two single mutants above: too few
+    few = scan_variants(
+        at, scan, SETTINGS.model_copy(update={"wild_type_score": highest}), progress=False
+    )
+    row = few.robustness.filter(source="letters", measure="n_mutations").row(0, named=True)
+    assert row["n_stabilising"] + row["n_destabilising"] == 120 and row["difference"] != 0
     above = SETTINGS.model_copy(update={"wild_type_score": 100.0})
     assert scan_variants(at, scan, above, progress=False).robustness.is_empty()
 

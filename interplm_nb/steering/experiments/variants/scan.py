@@ -10,8 +10,16 @@ import polars as pl
 from interplm_nb.concepts.by_protein.resampling import spearman
 from interplm_nb.concepts.intervals import draws_of_clusters, middle
 from interplm_nb.readers.variants import VariantScan
-from interplm_nb.steering.experiments.variants.resampling import draws_of_positions
-from interplm_nb.steering.experiments.variants.scan_scores import LETTERS, Scores, scan_scores
+from interplm_nb.steering.experiments.variants.resampling import (
+    draws_of_positions,
+    partial_correlation,
+)
+from interplm_nb.steering.experiments.variants.scan_scores import (
+    LETTERS,
+    MEASURED,
+    Scores,
+    scan_scores,
+)
 from interplm_nb.steering.experiments.variants.separating import separating_features
 from interplm_nb.steering.experiments.variants.settings import DEFAULTS, VariantsSettings
 from interplm_nb.steering.steered_layer import SteeredLayer
@@ -26,9 +34,14 @@ CORRELATIONS: dict[str, Any] = {
     "high": pl.Float64,
     "low_positions": pl.Float64,
     "high_positions": pl.Float64,
+    "beyond_letters": pl.Float64,
+    "beyond_low": pl.Float64,
+    "beyond_high": pl.Float64,
 }
 """Spearman's rho of a score with the measured one; low and high: 95 % over variants;
-low_positions, high_positions: over positions, for single mutants."""
+low_positions, high_positions: over positions, for single mutants. beyond_letters: the partial rank
+correlation given all scores of source "letters", with its 95 % interval over positions where all
+variants are single mutants, else over variants; null for letters and other scores."""
 
 ROBUSTNESS: dict[str, Any] = {
     "source": pl.String,
@@ -42,7 +55,11 @@ ROBUSTNESS: dict[str, Any] = {
     "n_destabilising": pl.UInt32,
 }
 """Means of the variants that score above the wild type and of the others, the first less the
-second, and its 95 % interval over positions."""
+second, and its 95 % interval over positions. Of single mutants, or of all where fewer than `FEWEST`
+single mutants are of one kind: then the number of mutations may differ, as its own row shows."""
+
+FEWEST = 10
+"""Single mutants of each kind from which on robustness is of single mutants."""
 
 GROUPS = ("all", "single mutants", "multiple mutants")
 
@@ -67,12 +84,14 @@ class ScanResult:
     def sentence(self) -> str:
         """The result in a sentence, with its controls."""
         group = self.correlations["variants"][0]
+        told = self.correlations.filter(
+            pl.col("variants") == group,
+            pl.col("score").is_in(["log_likelihood_ratio", "features_changed", "blosum62"]),
+        )
         words = [
-            f"{score.replace('_', ' ')} of {source} {rho:.2f} [{low:.2f}, {high:.2f}]"
-            for _, _, source, score, rho, low, high, _, _ in self.correlations.filter(
-                pl.col("variants") == group,
-                pl.col("score").is_in(["log_likelihood_ratio", "features_changed", "blosum62"]),
-            ).iter_rows()
+            f"{row['score'].replace('_', ' ')} of {row['source']} {row['rho']:.2f} "
+            f"[{row['low']:.2f}, {row['high']:.2f}]"
+            for row in told.iter_rows(named=True)
         ]
         held = [
             f"{(self.separating.filter(pl.col('source') == source)['q_value'] <= 0.05).sum()} of "
@@ -177,13 +196,21 @@ def _correlations(scan: VariantScan, scores: Scores, settings: VariantsSettings)
         if len(at) < 4 or (group != "all" and kept.all()):
             continue
         weights = draws_of_clusters(len(at), settings.resamples, settings.seed)
-        by_position = None
-        if single[at].all():
-            these = [scan.variants[i] for i in at]
-            by_position = draws_of_positions(these, settings.resamples, settings.seed)
+        these = [scan.variants[i] for i in at.tolist()]
+        by_position = (
+            draws_of_positions(these, settings.resamples, settings.seed)
+            if single[at].all()
+            else None
+        )
+        letters = np.column_stack([x[at] for (source, _), x in scores.items() if source == LETTERS])
         for (source, name), x in scores.items():
-            figure = _rho(x[at], scan.scores[at], weights, by_position)
-            rows.append((group, len(at), source, name, *figure))
+            figures = _rho(x[at], scan.scores[at], weights, by_position)
+            if source not in (LETTERS, MEASURED):
+                draws = weights if by_position is None else by_position
+                figures += _beyond(x[at], scan.scores[at], letters, draws)
+            else:
+                figures += (None, None, None)
+            rows.append((group, len(at), source, name, *figures))
     return pl.DataFrame(rows, CORRELATIONS, orient="row")
 
 
@@ -197,12 +224,19 @@ def _rho(
     return whole, *over_variants, *middle(spearman(x, y[None], by_position)).tolist()
 
 
+def _beyond(
+    x: np.ndarray, y: np.ndarray, letters: np.ndarray, weights: np.ndarray
+) -> tuple[float, ...]:
+    whole = partial_correlation(x, y, letters, np.ones((1, len(x)), np.int64))
+    return float(whole[0]), *middle(partial_correlation(x, y, letters, weights)).tolist()
+
+
 def _robustness(scan: VariantScan, scores: Scores, settings: VariantsSettings) -> pl.DataFrame:
-    """Of single mutants, where there are some of both kinds: their number of mutations is equal."""
+    """Of single mutants, all with one mutation, where there are enough of both kinds."""
     up = scan.scores > settings.wild_type_score
     single = np.array([len(variant) == 1 for variant in scan.variants])
-    both = 0 < up[single].sum() < single.sum()
-    at = np.flatnonzero(single) if both else np.arange(len(single))
+    enough = min(up[single].sum(), (~up[single]).sum()) >= FEWEST
+    at = np.flatnonzero(single) if enough else np.arange(len(single))
     up = up[at]
     if up.all() or not up.any():
         return pl.DataFrame(schema=ROBUSTNESS)

@@ -106,5 +106,6 @@ def _without_model(scan: VariantScan) -> Scores:
         (LETTERS, "blosum62"): blosum62(scan.variants),
         (LETTERS, "hydropathy_change"): hydropathy_change(scan.variants),
         (LETTERS, "n_mutations"): np.array([len(v) for v in scan.variants], np.float64),
+        (LETTERS, "first_position"): np.array([v[0].position for v in scan.variants], np.float64),
         (MEASURED, "position_mean"): position_means(scan.variants, scan.scores),
     }
