@@ -1,4 +1,4 @@
-"""A generation under steering with a run's SAE: the feature, the rule and the judges of a concept."""
+"""A generation under steering with a run's SAE: a concept's feature, rule and judges."""
 
 from typing import TYPE_CHECKING
 

@@ -80,7 +80,7 @@ def test_a_pattern_is_prosite_or_a_regular_expression() -> None:
     assert pattern("dashes", "[A-C]{2}").find("DABD") == [(2, 3)]
     with pytest.raises(ValueError, match="element 2, 'q', of the pattern"):
         pattern("wrong", "C-q-C")
-    with pytest.raises(ValueError, match="neither a PROSITE pattern .* nor a regular expression"):
+    with pytest.raises(ValueError, match=r"neither a PROSITE pattern .* nor a regular expression"):
         pattern("wrong", "C(")
     assert all(pattern(name, text).find for name, text in PROSITE_HTH.items())
 

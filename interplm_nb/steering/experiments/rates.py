@@ -44,6 +44,6 @@ def over(rates: Sequence[float]) -> tuple[float, float] | None:
 
 def more_often(k: int, n: int, other: int, n_other: int) -> float:
     """Fisher's exact test: how likely k of n is, or more, if the others' share is the same."""
-    from scipy.stats import fisher_exact
+    from scipy.stats import hypergeom
 
-    return float(fisher_exact([[k, n - k], [other, n_other - other]], alternative="greater")[1])
+    return float(hypergeom.sf(k - 1, n + n_other, k + other, n))

@@ -160,7 +160,7 @@ def test_examples_hold_the_motif(recurrent) -> None:
 def test_a_strength_without_controls_claims_nothing() -> None:
     settings = SMALL.model_copy(update={"controls_at": (), "n_seeds": 1})
     result = generation(layer_with_sae(tiny(n_layers=1), 1), 3, JUDGING, settings)
-    with pytest.raises(ValueError, match="no strength of .* has controls .* give one to both"):
+    with pytest.raises(ValueError, match=r"no strength of .* has controls .* give one to both"):
         _ = result.sentence
 
 

@@ -156,7 +156,7 @@ def _rates(
         "shuffled_most": float(shuffled.max()),
         "letter": letter,
         "letter_share": share,
-        "broken": float((group["letter_share"] > BROKEN).mean()),
+        "broken": float(np.mean(group["letter_share"].to_numpy() > BROKEN)),
     }
     if group["surprise"].null_count() < n:
         lengths = group["sequence"].str.len_chars().to_numpy()
@@ -166,6 +166,6 @@ def _rates(
         low, high = wilson(called, n)
         row |= {"probe_rate": called / n, "probe_low": low, "probe_high": high}
     if searched:
-        row["with_relative"] = float(group["relative"].is_not_null().mean())
+        row["with_relative"] = 1 - group["relative"].null_count() / n
         row["identity"] = group["identity"].median()
     return row
