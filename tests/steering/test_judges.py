@@ -68,14 +68,14 @@ def labelled() -> tuple[Annotations, pl.DataFrame]:
 def test_a_probe_calls_sequences_with_the_concept() -> None:
     annotations, splits = labelled()
     plm = esm2()
-    judge = fit_judge(plm, 3, annotations, splits, "W run", n_others=12)
-    assert judge.found in [(14, 15), (15, 15)] and judge.wrong == (0, 12)
+    judge = fit_judge(plm, 0, annotations, splits, "W run", n_others=12)  # sees letters
+    assert judge.found == (15, 15) and judge.wrong == (0, 12)
     scores = judge.scores(["AGSTKEWWWWAGST", "AGSTKEAGSTAGST"])
     assert scores[0] > judge.threshold >= scores[1]
-    h = plm.forward(plm.tokens(["AGSTKEWWWWAGST"]), [3]).representations[3][0, 1:-1]
+    h = plm.forward(plm.tokens(["AGSTKEWWWWAGST"]), [0]).representations[0][0, 1:-1]
     odds = h.numpy() @ judge.weights + judge.intercept
     assert scores[0] == pytest.approx(odds.max(), rel=1e-4)
-    assert judge.name == "probe of W run on toy, layer 3"
+    assert judge.name == "probe of W run on toy, layer 0"
 
 
 def test_a_probe_needs_the_concept_in_every_split() -> None:

@@ -31,9 +31,11 @@ def wilson(k: int, n: int) -> tuple[float, float]:
 
 def over(rates: Sequence[float]) -> tuple[float, float] | None:
     """The 95 % interval of the mean of rates, of seeds or dictionaries (Student's t), within 0 to
-    1; None for fewer than two.
+    1.
+
+    None for fewer than two, and where all are equal: they show no spread to go by.
     """
-    if len(rates) < 2:
+    if len(set(rates)) < 2:
         return None
     from scipy.stats import t
 

@@ -16,6 +16,7 @@ def test_wilson_is_scipys(k: int, n: int) -> None:
 def test_nothing_drawn_says_nothing() -> None:
     assert wilson(0, 0) == (0.0, 1.0)
     assert over([0.3]) is None
+    assert over([0.0, 0.0]) is None  # no spread is no certainty
 
 
 def test_the_interval_over_seeds_is_students() -> None:
