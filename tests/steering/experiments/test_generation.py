@@ -17,7 +17,7 @@ from interplm_nb.steering.experiments.generation.settings import (
     ScanSettings,
 )
 from interplm_nb.steering.experiments.generation.tables import RATES
-from interplm_nb.steering.experiments.rates import more_often, wilson
+from interplm_nb.steering.experiments.rates import beyond_letters, more_often, wilson
 from interplm_nb.steering.rules import pattern
 from tests.plm.tiny_unirep import tiny
 from tests.steering.test_intervene import esm2, layer_with_sae
@@ -131,7 +131,9 @@ def test_base_rates_are_of_natural_proteins(recurrent) -> None:
 def with_counts(result: GenerationResult, **found: int) -> GenerationResult:
     """The result as if 100 sequences of each kind had been drawn."""
     rows = [
-        row | {"n": 100, "found": k, "rate": k / 100, "shuffled": 0.1, "shuffled_most": 0.2}
+        row
+        | {"n": 100, "found": k, "rate": k / 100, "shuffled": 0.1}
+        | {"p_letters": beyond_letters(k, 100, [0.1] * 20)}
         for row in result.kinds.rows(named=True)
         for k in [found.get(row["kind"].replace(" ", "_"), 0)]
     ]
@@ -140,7 +142,7 @@ def with_counts(result: GenerationResult, **found: int) -> GenerationResult:
 
 def test_a_feature_causes_only_what_exceeds_every_control(recurrent) -> None:
     assert with_counts(recurrent, steered=40).works
-    assert not with_counts(recurrent, steered=19).works  # its letters do as much
+    assert not with_counts(recurrent, steered=14).works  # its letters do as much
     for control in ("matched_features", "random_directions", "unsteered"):
         assert not with_counts(recurrent, steered=40, **{control: 35}).works
     assert with_counts(recurrent, steered=40, output_only=60).works
@@ -194,11 +196,17 @@ def test_a_scan_is_every_feature_beside_every_rule() -> None:
     ]
     assert table["n"].unique().to_list() == [12]
     # Benjamini-Hochberg by its definition.
-    p = np.sort(table["p_value"].to_numpy())
+    p = np.sort(table.select(pl.max_horizontal("p_letters", "p_unsteered")).to_series().to_numpy())
     q = np.minimum.accumulate((p * 9 / np.arange(1, 10))[::-1])[::-1]
     np.testing.assert_allclose(np.sort(table["q_value"].to_numpy()), q)
     assert not table.filter(pl.col("rule") == "never")["caused"].any()
     assert "of 2 features of a concept cause it" in result.sentence
     assert result.tables()["scan"] is table
+    for row in table.iter_rows(named=True):
+        own = result.sequences.filter(pl.col("feature") == row["feature"])["sequence"].to_list()
+        assert row["found"] == rules[row["rule"]].count(own)
+        plain = result.sequences.filter(pl.col("feature").is_null())["sequence"].to_list()
+        unsteered = rules[row["rule"]].count(plain)
+        assert row["p_unsteered"] == more_often(row["found"], 12, unsteered, 12)
     with pytest.raises(ValueError, match="needs features and rules; got 0 features and 3 rules"):
         scan(at, {}, rules)

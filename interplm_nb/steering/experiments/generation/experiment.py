@@ -88,12 +88,11 @@ class GenerationResult:
     def works(self) -> bool:
         """Whether steering exceeds every control, its own letters shuffled among them.
 
-        Fisher's exact test, one-sided, p under 0.05 for matched features, random directions and
-        unsteered; and above the largest of the shuffles. The best of several strengths is not
-        corrected for.
+        p under 0.05 by Fisher's exact test, one-sided, beside matched features, random directions
+        and unsteered, and by `beyond_letters`. The best of several strengths is not corrected for.
         """
         best = self.strongest
-        above = best["rate"] > best["shuffled_most"]
+        above = best["p_letters"] < ALPHA
         rows = [self.control(kind, best["strength"]) for kind in CONTROLS]
         return above and all(
             more_often(best["found"], best["n"], row["found"], row["n"]) < ALPHA

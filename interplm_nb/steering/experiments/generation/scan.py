@@ -13,7 +13,7 @@ import polars as pl
 
 from interplm_nb.steering.experiments.generation.experiment import ALPHA, generated
 from interplm_nb.steering.experiments.generation.settings import ScanSettings
-from interplm_nb.steering.experiments.rates import more_often, wilson
+from interplm_nb.steering.experiments.rates import beyond_letters, more_often, wilson
 from interplm_nb.steering.generate import Lane
 from interplm_nb.steering.intervene import Change
 from interplm_nb.steering.judges import commonest_letter
@@ -30,16 +30,18 @@ SCAN: dict[str, Any] = {
     "rate": pl.Float64,
     "low": pl.Float64,
     "high": pl.Float64,
-    "shuffled_most": pl.Float64,
+    "shuffled": pl.Float64,
     "unsteered": pl.Float64,
     "letter": pl.String,
     "letter_share": pl.Float64,
-    "p_value": pl.Float64,
+    "p_letters": pl.Float64,
+    "p_unsteered": pl.Float64,
     "q_value": pl.Float64,
     "caused": pl.Boolean,
 }
-"""Columns of `ScanResult.table`. own: whether the rule is of the feature's concept; caused: q under
-0.05, and a rate above the largest after shuffling the letters."""
+"""Columns of `ScanResult.table`. own: whether the rule is of the feature's concept; p_letters: that
+the letters alone give as many (`beyond_letters`); p_unsteered: Fisher's exact test, one-sided;
+q_value: of the larger p; caused: q under 0.05."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,12 @@ class ScanResult:
     settings: ScanSettings
     table: pl.DataFrame
     """Columns of `SCAN`, one row per feature and rule."""
+    sequences: pl.DataFrame
+    """feature (null: unsteered), sequence."""
 
     def tables(self) -> Mapping[str, pl.DataFrame]:
-        """scan."""
-        return {"scan": self.table}
+        """scan, sequences."""
+        return {"scan": self.table, "sequences": self.sequences}
 
     @property
     def sentence(self) -> str:
@@ -63,8 +67,8 @@ class ScanResult:
             f"Clamped to {self.settings.strength:g} times its maximum, {int(own['caused'].sum())} "
             f"of {own['feature'].n_unique()} features of a concept cause it in generated "
             f"sequences, and {int(other['caused'].sum())} of {other.height} pairs of a feature "
-            "with another concept's rule show one (false discovery rate 5 % over all pairs, and "
-            "more often than in the same letters shuffled)."
+            "with another concept's rule show one (more often than unsteered and than the same "
+            "letters shuffled; false discovery rate 5 % over all pairs)."
         )
 
 
@@ -110,7 +114,7 @@ def scan(
         for (feature, concept), sequences in zip(features.items(), steered, strict=True)
         for of in rules
     ]
-    return ScanResult(settings, _corrected(rows))
+    return ScanResult(settings, _corrected(rows), _listed([*features, None], drawn))
 
 
 def _row(
@@ -125,6 +129,7 @@ def _row(
     n, found, unsteered = len(sequences), rule.count(sequences), rule.count(plain)
     low, high = wilson(found, n)
     letter, share = commonest_letter("".join(sequences))
+    shuffled = rule.shuffled(sequences, settings.n_shuffles, settings.seed)
     return {
         "feature": feature,
         "concept": concept,
@@ -135,23 +140,24 @@ def _row(
         "rate": found / n,
         "low": low,
         "high": high,
-        "shuffled_most": float(rule.shuffled(sequences, settings.n_shuffles, settings.seed).max()),
+        "shuffled": float(shuffled.mean()),
         "unsteered": unsteered / len(plain),
         "letter": letter,
         "letter_share": share,
-        "p_value": more_often(found, n, unsteered, len(plain)),
+        "p_letters": beyond_letters(found, n, shuffled.tolist()),
+        "p_unsteered": more_often(found, n, unsteered, len(plain)),
     }
 
 
 def _corrected(rows: list[dict[str, Any]]) -> pl.DataFrame:
     from scipy.stats import false_discovery_control
 
-    q = false_discovery_control([row["p_value"] for row in rows])
-    return pl.DataFrame(
-        [
-            row
-            | {"q_value": float(one), "caused": one < ALPHA and row["rate"] > row["shuffled_most"]}
-            for row, one in zip(rows, q, strict=True)
-        ],
-        schema=SCAN,
-    )
+    larger = [max(row["p_letters"], row["p_unsteered"]) for row in rows]
+    for row, q in zip(rows, false_discovery_control(larger), strict=True):
+        row |= {"q_value": float(q), "caused": bool(q < ALPHA)}
+    return pl.DataFrame(rows, schema=SCAN)
+
+
+def _listed(features: Sequence[int | None], drawn: Sequence[Sequence[str]]) -> pl.DataFrame:
+    rows = [(f, sequence) for f, some in zip(features, drawn, strict=True) for sequence in some]
+    return pl.DataFrame(rows, schema={"feature": pl.Int64, "sequence": pl.String}, orient="row")

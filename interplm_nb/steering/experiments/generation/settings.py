@@ -83,7 +83,7 @@ class GenerationSettings(DrawSettings):
     n_features: int = Field(default=3, ge=0, le=100, description="Matched random features.")
     n_directions: int = Field(default=3, ge=0, le=100, description="Random directions.")
     n_natural: int = Field(
-        default=200,
+        default=100,
         ge=2,
         le=100_000,
         description="Natural proteins of each base rate.",

@@ -9,7 +9,7 @@ import polars as pl
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers import mmseqs
-from interplm_nb.steering.experiments.rates import more_often, over, wilson
+from interplm_nb.steering.experiments.rates import beyond_letters, more_often, over, wilson
 from interplm_nb.steering.judges import (
     ProbeJudge,
     commonest_letter,
@@ -60,12 +60,14 @@ RATES: dict[str, Any] = {
     "letter": pl.String,
     "letter_share": pl.Float64,
     "broken": pl.Float64,
+    "p_letters": pl.Float64,
     "p_value": pl.Float64,
 }
 """Columns of `rates`. rate: sequences where the rule finds something, with its Wilson interval
 (other draws) and, with several seeds, Student's t over them; shuffled, shuffled_most: mean and
 largest share after shuffling the letters; identity: median of the relatives; letter: the commonest
-of all residues; broken: sequences whose commonest letter has over 30 %; p_value: Fisher's exact
+of all residues; broken: sequences whose commonest letter has over 30 %; p_letters: that the
+letters alone give as many (`beyond_letters`); p_value: Fisher's exact
 test, one-sided, beside the unsteered sequences."""
 
 
@@ -154,6 +156,7 @@ def _rates(
         "seeds_high": seeds[1],
         "shuffled": float(shuffled.mean()),
         "shuffled_most": float(shuffled.max()),
+        "p_letters": beyond_letters(found, n, shuffled.tolist()),
         "letter": letter,
         "letter_share": share,
         "broken": float(np.mean(group["letter_share"].to_numpy() > BROKEN)),
