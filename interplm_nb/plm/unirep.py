@@ -246,7 +246,7 @@ class UniRep:
     ) -> Reading:
         """n sequences before their first residue: only the start token is read.
 
-        The most probable sequence, drawn one residue at a time (a residue's token is its class + 1):
+        The most probable sequence, one residue at a time (a token is its class + 1):
 
             reading = plm.begin(1)
             for _ in range(50):

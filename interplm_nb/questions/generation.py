@@ -1,4 +1,4 @@
-"""A generation under steering with a run's SAE: the feature, the rule and the judges of a concept."""
+"""A generation under steering with a run's SAE: a concept's feature, rule and judges."""
 
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,8 @@ def generation(
     chosen = settings.feature
     feature = best_feature(run, settings.concept, source) if chosen is None else chosen
     judge = other_model(run, device)
-    return generated(at, feature, judging(run, settings.concept, source, judge), settings)
+    found = judging(run, settings.concept, source, judge, settings.n_judge)
+    return generated(at, feature, found, settings)
 
 
 def best_feature(run: Run, concept: str, source: str = "sae") -> int:
@@ -63,9 +64,16 @@ def best_feature(run: Run, concept: str, source: str = "sae") -> int:
     return int(_linked(run, concept, source)["feature"][0])
 
 
-def judging(run: Run, concept: str, source: str = "sae", judge: "PLM | None" = None) -> "Judging":
+def judging(
+    run: Run,
+    concept: str,
+    source: str = "sae",
+    judge: "PLM | None" = None,
+    n_others: int = 80,
+) -> "Judging":
     """A concept's rule, its probe on `judge`'s last layer (None: no probe), and natural proteins.
 
+    The probe is fitted on proteins of train with the concept and `n_others` without.
     PipelineError for a concept without a rule.
     """
     from interplm_nb.steering.experiments.generation.settings import Judging
@@ -82,7 +90,8 @@ def judging(run: Run, concept: str, source: str = "sae", judge: "PLM | None" = N
     carriers = annotations.only([concept]).table["accession"].unique().to_list()
     probe = None
     if judge is not None:
-        probe = fit_judge(judge, judge.n_layers, annotations, run.splits(), concept)
+        splits = run.splits()
+        probe = fit_judge(judge, judge.n_layers, annotations, splits, concept, n_others)
     related = _linked(run, concept, source)["feature"].to_list()
     return Judging(rule, run.proteins(), carriers, probe, related)
 

@@ -25,6 +25,7 @@ from interplm_nb.steering.intervene import (
     Where,
     check_finite,
     check_masks,
+    edits,
     n_residues,
 )
 from interplm_nb.steering.steered_layer import SteeredLayer
@@ -214,8 +215,7 @@ class _Choice:
         unknown = sorted(set(letters) - set(plm.letters))
         if unknown or not letters:
             raise ValueError(
-                f"letters to draw must be among those of {plm.name}, {plm.letters}; got "
-                f"{letters!r}"
+                f"letters to draw must be among those of {plm.name}, {plm.letters}; got {letters!r}"
             )
         row = plm.tokens([letters])
         residues = slice(plm.first_residue, plm.first_residue + len(letters))
@@ -246,7 +246,7 @@ _Row = tuple[Lane, int]
 def _sampled(
     at: SteeredLayer, plm: Stepping, rows: Sequence[_Row], how: Sampling, choice: _Choice
 ) -> list[str]:
-    edits, interventions = _step_edits(at, rows)
+    changed, interventions = _step_edits(at, rows)
     classes = choice.classes
     if how.stop:
         stop = torch.tensor([plm.stop_class], device=classes.device)
@@ -254,9 +254,9 @@ def _sampled(
     uniform = _uniform(rows, how.seed, how.length, plm.device)
     start = len(how.prefix)
     prefix = plm.tokens([how.prefix])[0, plm.first_residue :] if how.prefix else ()
-    reading = plm.begin(len(rows), *edits)
+    reading = plm.begin(len(rows), *changed)
     for token in prefix:
-        reading = plm.advance(reading, token.expand(len(rows)), *edits)
+        reading = plm.advance(reading, token.expand(len(rows)), *changed)
     places = np.full((len(rows), how.length), len(choice.letters))
     ended = torch.zeros(len(rows), dtype=torch.bool, device=plm.device)
     for t in progress_bar(range(start, how.length), desc="sampling", unit="residue", leave=False):
@@ -267,7 +267,7 @@ def _sampled(
         if t + 1 == how.length or bool(ended.all()):
             break
         residues = choice.tokens[place.clamp_max(len(choice.letters) - 1)]
-        reading = plm.advance(reading, residues, *edits)
+        reading = plm.advance(reading, residues, *changed)
     letters = np.append(choice.letters, "")
     return [how.prefix + "".join(letters[row[start:]]) for row in places]
 
@@ -276,15 +276,15 @@ def _step_edits(
     at: SteeredLayer, rows: Sequence[_Row]
 ) -> tuple[tuple[dict[int, StepEdit], dict[int, StepEdit]], list[Intervention]]:
     """`step_edits` and `output_edits` of the rows that each lane's changes act on."""
-    edits: tuple[dict[int, StepEdit], dict[int, StepEdit]] = ({}, {})
+    found: tuple[dict[int, StepEdit], dict[int, StepEdit]] = ({}, {})
     interventions = []
-    for into, where in zip(edits, ("recurrence", "output"), strict=True):
+    for into, where in zip(found, ("recurrence", "output"), strict=True):
         of = [r for r, (lane, _) in enumerate(rows) if lane.changes and lane.where == where]
         if of:
             one = Intervention(at, [rows[r][0].changes for r in of])
             into[at.layer] = _on_rows(one.step_edit(), torch.tensor(of, device=at.plm.device))
             interventions.append(one)
-    return edits, interventions
+    return found, interventions
 
 
 def _on_rows(edit: StepEdit, rows: Tensor) -> StepEdit:
@@ -305,7 +305,7 @@ def _unmasked(at: SteeredLayer, rows: Sequence[_Row], how: Unmasking, choice: _C
     mask = plm.tokens([MASK])[0, plm.first_residue]
     changed = [lane.changes for lane, _ in rows]
     interventions = [Intervention(at, changed)] if any(changed) else []
-    edit = {at.layer: one.edit([length] * len(rows)) for one in interventions}
+    edit = edits(interventions, [length] * len(rows))["edit"] if interventions else None
     uniform = _uniform(rows, how.seed, length * (how.steps + 1), plm.device)
     uniform = uniform.view(len(rows), how.steps + 1, length)
     free = tokens[:, inside] == mask

@@ -41,7 +41,7 @@ def surprise(plm: PLM, sequences: Sequence[str]) -> np.ndarray:
     if plm.objective is None:
         raise ValueError(f"{plm.name} does not predict residues, so it gives no perplexity")
     of = _next_residue if plm.objective == "next residue" else _masked
-    return np.array([value for value in of(plm, sequences)], np.float64)
+    return np.array(of(plm, sequences), np.float64)
 
 
 def _next_residue(plm: PLM, sequences: Sequence[str]) -> list[float]:

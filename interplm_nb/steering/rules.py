@@ -11,14 +11,11 @@ from interplm_nb.readers.motif_files import pattern_regex
 Places = list[tuple[int, int]]
 """First and last residue of each match, from 1."""
 
-HYDROPATHY = dict(
-    zip(
-        "ARNDCQEGHILKMFPSTWYV",
-        (1.8, -4.5, -3.5, -3.5, 2.5, -3.5, -3.5, -0.4, -3.2, 4.5)
-        + (3.8, -3.9, 1.9, 2.8, -1.6, -0.8, -0.7, -0.9, -1.3, 4.2),
-        strict=True,
-    )
+_KYTE_DOOLITTLE = (
+    "A1.8 R-4.5 N-3.5 D-3.5 C2.5 Q-3.5 E-3.5 G-0.4 H-3.2 I4.5 "
+    "L3.8 K-3.9 M1.9 F2.8 P-1.6 S-0.8 T-0.7 W-0.9 Y-1.3 V4.2"
 )
+HYDROPATHY = {cell[0]: float(cell[1:]) for cell in _KYTE_DOOLITTLE.split()}
 """Kyte & Doolittle (1982), J. Mol. Biol. 157:105. Other letters are 0."""
 
 MEMBRANE_WINDOW, MEMBRANE_MEAN = 19, 1.6

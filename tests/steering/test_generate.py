@@ -67,7 +67,9 @@ def test_every_lane_is_drawn_as_if_alone(how: Sampling, n_layers: int) -> None:
         assert any(len(sequence) < how.length for lane in found for sequence in lane)
     else:
         assert {len(sequence) for lane in found for sequence in lane} == {how.length}
-    assert set("".join(sum(found, []))) <= set(how.letters) | set(how.prefix)
+    assert {letter for lane in found for sequence in lane for letter in sequence} <= set(
+        how.letters
+    ) | set(how.prefix)
 
 
 def test_a_lane_does_not_depend_on_its_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +124,7 @@ def test_masks_are_filled_in_as_by_hand(order, steps: int) -> None:
     assert found == [
         [masked_by_hand(at, lane.changes, i, how, 12) for i in range(3)] for lane in lanes
     ]
-    for sequence in sum(found, []):
+    for sequence in (sequence for lane in found for sequence in lane):
         assert sequence[:2] == "MK" and sequence[6:9] == "XGA"
         assert set(sequence[2:6] + sequence[9:]) <= set(STANDARD)
 

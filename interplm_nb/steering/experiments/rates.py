@@ -31,9 +31,11 @@ def wilson(k: int, n: int) -> tuple[float, float]:
 
 def over(rates: Sequence[float]) -> tuple[float, float] | None:
     """The 95 % interval of the mean of rates, of seeds or dictionaries (Student's t), within 0 to
-    1; None for fewer than two.
+    1.
+
+    None for fewer than two, and where all are equal: they show no spread to go by.
     """
-    if len(rates) < 2:
+    if len(set(rates)) < 2:
         return None
     from scipy.stats import t
 
@@ -42,8 +44,29 @@ def over(rates: Sequence[float]) -> tuple[float, float] | None:
     return max(0.0, mean - half), min(1.0, mean + half)
 
 
+def beyond_letters(k: int, n: int, shuffled: Sequence[float]) -> float:
+    """How likely k of n is, or more, if order does not matter.
+
+    `shuffled`: the share of the n sequences with a match in each shuffle of their letters. The
+    binomial tail at their mean, with one more match for good measure; sequences differ in their
+    letters, so the true tail is no heavier.
+
+    Examples
+    --------
+    >>> round(beyond_letters(30, 100, [0.05] * 20), 6)
+    0.0
+    >>> round(beyond_letters(30, 100, [0.28] * 20), 2)
+    0.37
+    """
+    from scipy.stats import binom
+
+    trials = n * len(shuffled)
+    expected = (float(np.sum(shuffled)) * n + 1) / (trials + 1)
+    return float(binom.sf(k - 1, n, min(expected, 1.0)))
+
+
 def more_often(k: int, n: int, other: int, n_other: int) -> float:
     """Fisher's exact test: how likely k of n is, or more, if the others' share is the same."""
-    from scipy.stats import fisher_exact
+    from scipy.stats import hypergeom
 
-    return float(fisher_exact([[k, n - k], [other, n_other - other]], alternative="greater")[1])
+    return float(hypergeom.sf(k - 1, n + n_other, k + other, n))

@@ -18,8 +18,12 @@ from interplm_nb.steering.experiments.generation.conditions import (
     Condition,
     conditions,
 )
-from interplm_nb.steering.experiments.generation.settings import GenerationSettings, Judging
-from interplm_nb.steering.experiments.generation.tables import SEQUENCES, judged, rates
+from interplm_nb.steering.experiments.generation.settings import (
+    DrawSettings,
+    GenerationSettings,
+    Judging,
+)
+from interplm_nb.steering.experiments.generation.tables import RATES, SEQUENCES, judged, rates
 from interplm_nb.steering.experiments.rates import more_often
 from interplm_nb.steering.generate import Lane, Sampling, Unmasking, sample, unmask
 from interplm_nb.steering.intervene import MASK
@@ -84,12 +88,11 @@ class GenerationResult:
     def works(self) -> bool:
         """Whether steering exceeds every control, its own letters shuffled among them.
 
-        Fisher's exact test, one-sided, p under 0.05 for matched features, random directions and
-        unsteered; and above the largest of the shuffles. The best of several strengths is not
-        corrected for.
+        p under 0.05 by Fisher's exact test, one-sided, beside matched features, random directions
+        and unsteered, and by `beyond_letters`. The best of several strengths is not corrected for.
         """
         best = self.strongest
-        above = best["rate"] > best["shuffled_most"]
+        above = best["p_letters"] < ALPHA
         rows = [self.control(kind, best["strength"]) for kind in CONTROLS]
         return above and all(
             more_often(best["found"], best["n"], row["found"], row["n"]) < ALPHA
@@ -195,7 +198,7 @@ def generation(
 
 
 def generated(
-    at: SteeredLayer, lanes: Sequence[Lane], settings: GenerationSettings, seed: int
+    at: SteeredLayer, lanes: Sequence[Lane], settings: DrawSettings, seed: int
 ) -> list[list[str]]:
     """`n_sequences` sequences of each lane, by the way of generating that the model has."""
     if at.plm.objective == "masked":
@@ -207,9 +210,7 @@ def generated(
             seed=seed,
         )
         return unmask(at, lanes, settings.n_sequences, how)
-    way = Sampling(
-        settings.length, settings.temperature, settings.prefix, settings.stop, seed=seed
-    )
+    way = Sampling(settings.length, settings.temperature, settings.prefix, settings.stop, seed=seed)
     return sample(at, lanes, settings.n_sequences, way)
 
 
@@ -230,7 +231,7 @@ def _drawn(
 def _natural(at: SteeredLayer, judging: Judging, settings: GenerationSettings) -> pl.DataFrame:
     """Base rates: of windows as long as the generated sequences, and of whole carriers."""
     if judging.natural is None:
-        return pl.DataFrame()
+        return pl.DataFrame(schema={"kind": pl.String} | RATES)
     proteins, n = judging.natural, settings.n_natural
     drawn = np.random.default_rng([settings.seed, 3]).permutation(len(proteins))
     mixed = [proteins.accessions[i] for i in drawn.tolist()]
@@ -256,7 +257,9 @@ def _natural(at: SteeredLayer, judging: Judging, settings: GenerationSettings) -
 
 
 def _of_kind(kind: str, sequences: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame({"kind": [kind] * len(sequences), "sequence": list(sequences)}).with_columns(
+    return pl.DataFrame(
+        {"kind": [kind] * len(sequences), "sequence": list(sequences)}
+    ).with_columns(
         pl.lit(None, SEQUENCES[name]).alias(name)
         for name in ("condition", "strength", "which", "seed")
     )

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplm_nb.steering.experiments.rates import more_often, over, wilson
+from interplm_nb.plm.protocol import PLM
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers import mmseqs
+from interplm_nb.steering.experiments.rates import beyond_letters, more_often, over, wilson
 from interplm_nb.steering.judges import (
     ProbeJudge,
     commonest_letter,
     relatives,
     surprise,
 )
-from interplm_nb.plm.protocol import PLM
-from interplm_nb.proteins import Proteins
-from interplm_nb.readers import mmseqs
 from interplm_nb.steering.rules import Rule
 
 BROKEN = 0.3
@@ -60,12 +60,14 @@ RATES: dict[str, Any] = {
     "letter": pl.String,
     "letter_share": pl.Float64,
     "broken": pl.Float64,
+    "p_letters": pl.Float64,
     "p_value": pl.Float64,
 }
 """Columns of `rates`. rate: sequences where the rule finds something, with its Wilson interval
 (other draws) and, with several seeds, Student's t over them; shuffled, shuffled_most: mean and
 largest share after shuffling the letters; identity: median of the relatives; letter: the commonest
-of all residues; broken: sequences whose commonest letter has over 30 %; p_value: Fisher's exact
+of all residues; broken: sequences whose commonest letter has over 30 %; p_letters: that the
+letters alone give as many (`beyond_letters`); p_value: Fisher's exact
 test, one-sided, beside the unsteered sequences."""
 
 
@@ -108,9 +110,9 @@ def judged(
             .drop("number")
         )
     missing = [name for name in SEQUENCES if name not in table.columns]
-    return table.with_columns(
-        pl.lit(None, SEQUENCES[name]).alias(name) for name in missing
-    ).select(pl.col(name).cast(kind) for name, kind in SEQUENCES.items())
+    return table.with_columns(pl.lit(None, SEQUENCES[name]).alias(name) for name in missing).select(
+        pl.col(name).cast(kind) for name, kind in SEQUENCES.items()
+    )
 
 
 def rates(
@@ -154,9 +156,10 @@ def _rates(
         "seeds_high": seeds[1],
         "shuffled": float(shuffled.mean()),
         "shuffled_most": float(shuffled.max()),
+        "p_letters": beyond_letters(found, n, shuffled.tolist()),
         "letter": letter,
         "letter_share": share,
-        "broken": float((group["letter_share"] > BROKEN).mean()),
+        "broken": float(np.mean(group["letter_share"].to_numpy() > BROKEN)),
     }
     if group["surprise"].null_count() < n:
         lengths = group["sequence"].str.len_chars().to_numpy()
@@ -166,6 +169,6 @@ def _rates(
         low, high = wilson(called, n)
         row |= {"probe_rate": called / n, "probe_low": low, "probe_high": high}
     if searched:
-        row["with_relative"] = float(group["relative"].is_not_null().mean())
+        row["with_relative"] = 1 - group["relative"].null_count() / n
         row["identity"] = group["identity"].median()
     return row

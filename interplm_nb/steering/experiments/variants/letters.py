@@ -7,13 +7,7 @@ import numpy as np
 from biotite.sequence.align import SubstitutionMatrix
 
 from interplm_nb.readers.variants import Variant
-
-_KYTE_DOOLITTLE = (
-    "A1.8 R-4.5 N-3.5 D-3.5 C2.5 Q-3.5 E-3.5 G-0.4 H-3.2 I4.5 "
-    "L3.8 K-3.9 M1.9 F2.8 P-1.6 S-0.8 T-0.7 W-0.9 Y-1.3 V4.2"
-)
-HYDROPATHY = {cell[0]: float(cell[1:]) for cell in _KYTE_DOOLITTLE.split()}
-"""Of Kyte and Doolittle (1982)."""
+from interplm_nb.steering.rules import HYDROPATHY
 
 
 def blosum62(variants: Sequence[Variant]) -> np.ndarray:

@@ -1,0 +1,92 @@
+"""Pictures of a generation under steering: shares by condition, and by strength."""
+
+from typing import Any
+
+import polars as pl
+from matplotlib.axes import Axes
+
+from interplm_nb.figures.chart import Chart, panels
+from interplm_nb.steering.experiments.generation.conditions import KINDS
+from interplm_nb.steering.experiments.generation.experiment import GenerationResult
+
+_STYLES = {
+    "steered": ("#D55E00", "o"),
+    "output only": ("#E69F00", "s"),
+    "atom alone": ("#CC79A7", "D"),
+    "matched features": ("#0072B2", "^"),
+    "random directions": ("#56B4E9", "v"),
+    "unsteered": ("#000000", "*"),
+    "natural windows": ("#009E73", "P"),
+    "natural carriers": ("#009E73", "X"),
+}
+"""Colour (Okabe and Ito) and mark of each kind."""
+_SHUFFLED = "same letters, shuffled"
+
+
+def shares(result: GenerationResult) -> Chart:
+    """The rule's share in every condition at the strongest steering, with 95 % intervals.
+
+    Controls of a kind are together. The open mark is the share after shuffling the letters; the
+    probe's share, if there is a probe, is the second panel.
+    """
+    rows = _rows(result)
+    probed = any(row["probe_rate"] is not None for row in rows)
+    figure, axes = panels(1 + probed, height=0.34 * len(rows) + 1.3, sharey=True)
+    for y, row in enumerate(rows):
+        _point(axes[0], y, row, "rate", "low", "high")
+        axes[0].plot(row["shuffled"], y, "o", color="#6F6F6F", fillstyle="none", markersize=7)
+        if probed and row["probe_rate"] is not None:
+            _point(axes[1], y, row, "probe_rate", "probe_low", "probe_high")
+    axes[0].set_yticks(range(len(rows)), [f"{row['kind']} (n = {row['n']})" for row in rows])
+    axes[0].invert_yaxis()
+    axes[0].set(xlabel=f"share of sequences with a {result.rule}", xlim=(-0.02, 1.02))
+    if probed:
+        axes[1].set(xlabel="share that the probe calls", xlim=(-0.02, 1.02))
+    for axis in axes:
+        axis.grid(axis="x", alpha=0.25)
+    axes[0].set_title(
+        f"feature {result.feature} at {result.strongest['strength']:g} x maximum; bars: 95 %, over "
+        f"sequences; open: {_SHUFFLED}",
+        fontsize=9,
+        loc="left",
+    )
+    return Chart(figure, result.sentence)
+
+
+def doses(result: GenerationResult) -> Chart:
+    """The rule's share by strength, steered and with controls, with 95 % intervals."""
+    figure, (axis,) = panels(1, height=3.4)
+    for kind in KINDS[:-1]:
+        part = result.kinds.filter(pl.col("kind") == kind).sort("strength")
+        if not part.height:
+            continue
+        colour, marker = _STYLES[kind]
+        x = part["strength"].to_numpy()
+        axis.plot(x, part["rate"], marker=marker, color=colour, label=kind)
+        axis.fill_between(x, part["low"], part["high"], color=colour, alpha=0.15, linewidth=0)
+        if kind == "steered":
+            axis.plot(x, part["shuffled"], "o:", color="#6F6F6F", fillstyle="none", label=_SHUFFLED)
+    plain = result.control("unsteered", 0.0)
+    if plain is not None:
+        axis.axhline(plain["rate"], color="#000000", linestyle="--", linewidth=1, label="unsteered")
+    axis.set(
+        xlabel=f"feature {result.feature} clamped to this multiple of its maximum",
+        ylabel=f"share with a {result.rule}",
+        ylim=(-0.02, 1.02),
+    )
+    axis.grid(alpha=0.25)
+    axis.legend(fontsize=8, frameon=False)
+    axis.set_title("bands: 95 %, over sequences", fontsize=9, loc="left")
+    return Chart(figure, result.sentence)
+
+
+def _rows(result: GenerationResult) -> list[dict[str, Any]]:
+    strength = result.strongest["strength"]
+    found = [row for kind in KINDS if (row := result.control(kind, strength)) is not None]
+    return found + result.natural.rows(named=True)
+
+
+def _point(axis: Axes, y: int, row: dict[str, Any], value: str, low: str, high: str) -> None:
+    colour, marker = _STYLES[row["kind"]]
+    axis.plot([row[low], row[high]], [y, y], color=colour, linewidth=1.6)
+    axis.plot(row[value], y, marker, color=colour, markersize=8)
