@@ -53,7 +53,7 @@ def carriers(result: Attribution, n: int = 12, names: Mapping[int, str] = NO_NAM
     for place, (kind, (_, colour, marker)) in enumerate(_SETS.items()):
         _mark(right, place, rows[kind], ("effect", "low", "high"), colour, marker)
     counted = ["all errors" if s == ERROR else f"{_SETS[s][0]} ({k})" for s in _SETS]
-    _finish(right, counted, f"fall of the metric when removed ({result.unit})")
+    _finish(right, counted, f"fall when removed ({result.unit})")
     return Chart(figure, result.sentence)
 
 

@@ -60,13 +60,15 @@ def drawing(result: Circuit, names: Mapping[int, Mapping[int, str]] | None = Non
         axis.annotate(
             place.words,
             (place.x, place.y),
-            (0, 8),
+            (0, 8 if place.marker != "s" else -28),
             textcoords="offset points",
             ha="center",
             fontsize=7.5,
             zorder=4,
             bbox={"boxstyle": "round,pad=0.1", "fc": "#FFFFFF", "ec": "none", "alpha": 0.8},
         )
+    for column, layer in enumerate(result.layers["layer"]):
+        axis.text(column, 0.9, f"layer {layer}", ha="center", fontsize=9, weight="bold")
     axis.margins(0.12, 0.12)
     axis.set_axis_off()
     axis.legend(
@@ -102,7 +104,7 @@ def faithfulness(result: Circuit) -> Chart:
             (RANDOM, OTHERS, "x", ":"),
         ):
             own = part.filter(pl.col("set") == kind).sort("per_layer")
-            look = {"color": colour, "marker": marker, "linestyle": dash, "label": kind}
+            look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dash, "label": kind}
             axis.plot(own["per_layer"].to_numpy(), own["faithfulness"].to_numpy(), **look)
         for kind, colour, dash in ((FEATURES, "#000000", "--"), (NOTHING, ERRORS, "-.")):
             own = part.filter(pl.col("set") == kind)["faithfulness"].item()

@@ -1,6 +1,6 @@
 """An experiment repeated over positions of many proteins, and its figures with intervals."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,12 @@ MEANS = {
 class SurveySettings(ExperimentSettings):
     """Which predictions are taken, and how often proteins are resampled."""
 
-    n_positions: int = Field(2, ge=1, le=1000, description="Positions of each protein, at random.")
+    n_positions: int = Field(
+        2,
+        ge=1,
+        le=1000,
+        description="Positions of each protein, at random; none are drawn for the log-likelihood.",
+    )
     after: int = Field(
         20, ge=1, le=10_000, description="Residues at least before a position that is drawn."
     )
@@ -32,14 +37,16 @@ class SurveySettings(ExperimentSettings):
 
 
 def drawn(
-    plm: PLM, sequences: Mapping[str, str], settings: SurveySettings
-) -> Iterator[tuple[str, str, list[int]]]:
-    """Accession, sequence and the drawn positions, from 1, ascending.
+    plm: PLM, sequences: Mapping[str, str], settings: SurveySettings, whole: bool
+) -> list[tuple[str, str, list[int | None]]]:
+    """Accession, sequence and the drawn positions, from 1, ascending; one None for a prediction of
+    the whole sequence.
 
     ValueError for no sequence, and one that is too short or too long for the model.
     """
     if not sequences:
         raise ValueError("no protein was given; give at least one sequence")
+    plan: list[tuple[str, str, list[int | None]]] = []
     for k, (accession, sequence) in enumerate(sequences.items()):
         if not settings.after < len(sequence) <= plm.max_residues:
             raise ValueError(
@@ -49,7 +56,9 @@ def drawn(
         possible = np.arange(settings.after + 1, len(sequence) + 1)
         rng = np.random.default_rng([settings.seed, k])
         n = min(settings.n_positions, len(possible))
-        yield accession, sequence, sorted(rng.choice(possible, n, replace=False).tolist())
+        positions = sorted(rng.choice(possible, n, replace=False).tolist())
+        plan.append((accession, sequence, [None] if whole else positions))
+    return plan
 
 
 def means(table: pl.DataFrame, settings: SurveySettings) -> pl.DataFrame:

@@ -20,15 +20,13 @@ TWO = {"A": SEQUENCE, "B": "MKKLAGHWW"}
 
 def test_positions_are_drawn_after_enough_residues_and_once_each() -> None:
     settings = SurveySettings(n_positions=3, after=5, seed=2)
-    plan = list(drawn(tiny(), TWO, settings))
+    plan = drawn(tiny(), TWO, settings, False)
     for accession, sequence, positions in plan:
         assert sequence == TWO[accession] and positions == sorted(set(positions))
         assert len(positions) == 3 and positions[0] >= 6 and positions[-1] <= len(sequence)
-    assert plan == list(drawn(tiny(), TWO, settings))
-    assert [len(p) for _, _, p in drawn(tiny(), TWO, SurveySettings(after=8, n_positions=5))] == [
-        2,
-        1,
-    ]
+    assert plan == drawn(tiny(), TWO, settings, False)
+    few = drawn(tiny(), TWO, SurveySettings(after=8, n_positions=5), False)
+    assert [len(positions) for _, _, positions in few] == [2, 1]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +39,7 @@ def test_positions_are_drawn_after_enough_residues_and_once_each() -> None:
 )
 def test_proteins_without_positions_are_refused(sequences, message) -> None:
     with pytest.raises(ValueError, match=message):
-        list(drawn(tiny(), sequences, SurveySettings()))
+        drawn(tiny(), sequences, SurveySettings(), False)
 
 
 def test_means_have_the_intervals_of_resampled_proteins() -> None:
@@ -109,16 +107,19 @@ def test_a_survey_of_circuits_is_the_circuit_of_each_prediction() -> None:
     assert "circuits of 2 nodes per layer" in found.sentence and "errors alone" in found.sentence
 
 
-@pytest.mark.parametrize("survey", ["attribution", "circuit"])
-def test_the_log_likelihood_has_no_positions_to_draw(survey) -> None:
-    two = [layer_with_sae(esm2(), layer, k=4) for layer in (1, 2)]
-    with pytest.raises(ValueError, match="the log-likelihood has none"):
-        if survey == "attribution":
-            each = AttributionSettings(metric="log-likelihood")
-            attribution_survey(two[0], TWO, AttributionSurveySettings(each=each))
-        else:
-            each = CircuitSettings(metric="log-likelihood")
-            circuit_survey(two, TWO, CircuitSurveySettings(each=each))
+@pytest.mark.parametrize("make", [esm2, tiny])
+def test_a_survey_of_log_likelihoods_takes_each_protein_once(make) -> None:
+    two = [layer_with_sae(make(), layer, k=4, seed=layer) for layer in (1, 2)]
+    each = AttributionSettings(metric="log-likelihood", k=2, n_sets=4, n_singles=3)
+    settings = AttributionSurveySettings(after=3, each=each, n_resamples=20)
+    found = attribution_survey(two[0], TWO, settings, progress=False).predictions
+    assert found["position"].to_list() == [None, None]
+    wanted = [attribution(two[0], s, each).summary["whole"].item() for s in TWO.values()]
+    assert found["whole"].to_list() == pytest.approx(wanted, abs=1e-4)
+    each = CircuitSettings(metric="log-likelihood", n_nodes=2, n_random=2, unit="feature")
+    settings = CircuitSurveySettings(after=3, each=each, n_resamples=20)
+    found = circuit_survey(two, TWO, settings, progress=False).predictions
+    assert found["whole"].to_list() == pytest.approx(wanted, abs=1e-4)
 
 
 @pytest.mark.parametrize(

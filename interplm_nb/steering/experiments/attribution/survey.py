@@ -82,7 +82,7 @@ def attribution_survey(
     background_sequences: Sequence[str] = (),
     progress: bool = True,
 ) -> AttributionSurvey:
-    """Attribute predictions at positions drawn from many proteins.
+    """Attribute predictions at positions drawn from many proteins, or their log-likelihoods.
 
     Parameters
     ----------
@@ -94,14 +94,11 @@ def attribution_survey(
     Raises
     ------
     ValueError
-        As `attribution`; for the log-likelihood, which has no positions; and for proteins that are
-        too short or too long.
+        As `attribution`, and for proteins that are too short or too long.
     """
     each = settings.each
-    if each.metric == "log-likelihood":
-        raise ValueError("a survey draws positions, and the log-likelihood has none; take another")
     rows = []
-    plan = list(drawn(at.plm, sequences, settings))
+    plan = drawn(at.plm, sequences, settings, each.metric == "log-likelihood")
     ahead = at.plm.objective == "next residue"
     with progress_bar(plan, desc="attribution", disable=not progress) as bar:
         for accession, sequence, positions in bar:
@@ -110,7 +107,8 @@ def attribution_survey(
             h = gradients.state(at, last) if ahead else None
             for position, one in zip(positions, asked, strict=True):
                 # A next-residue model reads the same states, only fewer.
-                own = None if h is None else h[:, : at.plm.first_residue + position - 1]
+                read = at.plm.first_residue + (position or len(sequence) + 1) - 1
+                own = None if h is None else h[:, :read]
                 found = attribution(at, sequence, one, background_sequences, own)
                 rows.append({"accession": accession, "position": position, **_row(found)})
     table = pl.DataFrame(rows)

@@ -82,8 +82,8 @@ class Circuit:
     """Where the value of each node above the lowest layer comes from, to first order: layer,
     residue, feature, value, from_circuit, from_others, from_errors, in its maxima."""
     faithfulness: pl.DataFrame
-    """set, per_layer, errors (kept or not), n_sets, n_nodes, metric, faithfulness, low, high (2.5
-    and 97.5 % of the random sets)."""
+    """set, per_layer, errors (kept or not), n_sets, n_nodes (null for all features, active or not),
+    metric, faithfulness, low, high (2.5 and 97.5 % of the random sets)."""
     summary: pl.DataFrame
     """One row: whole, removed (metrics), pearson (value and removed of all edges between features
     of the circuit), n_pairs."""
@@ -368,7 +368,7 @@ def _faithfulness(
         for name, size, several in sets:
             own = metric[first : first + len(several)]
             first += len(several)
-            count = None if size is None else sum(_least(size, part) for part in parts)
+            count = None if name == FEATURES else sum(len(nodes or ()) for nodes in several[0])
             rows.append(
                 {"set": name, "per_layer": size, "errors": errors, "n_sets": len(several)}
                 | {"n_nodes": count, "metric": float(own.mean())}

@@ -81,16 +81,14 @@ def circuit_survey(
     background_sequences: Sequence[str] = (),
     progress: bool = True,
 ) -> CircuitSurvey:
-    """Find circuits of predictions at positions drawn from many proteins.
+    """Find circuits of predictions at positions drawn from many proteins, or of their
+    log-likelihoods.
 
-    Raises ValueError as `circuit`; for the log-likelihood, which has no positions; and for
-    proteins that are too short or too long.
+    Raises ValueError as `circuit`, and for proteins that are too short or too long.
     """
     each = settings.each
-    if each.metric == "log-likelihood":
-        raise ValueError("a survey draws positions, and the log-likelihood has none; take another")
     rows = []
-    plan = list(drawn(layers[0].plm, sequences, settings))
+    plan = drawn(layers[0].plm, sequences, settings, each.metric == "log-likelihood")
     with progress_bar(plan, desc="circuits", disable=not progress) as bar:
         for accession, sequence, positions in bar:
             for position in positions:
