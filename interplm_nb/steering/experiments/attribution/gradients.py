@@ -165,10 +165,12 @@ class _Interval(NamedTuple):
 
     @property
     def width(self) -> float:
+        """Of the interval."""
         return self.high - self.low
 
     @property
     def middle(self) -> float:
+        """Where its gradient is taken."""
         return (self.low + self.high) / 2
 
     def halves(self, value: float) -> list["_Interval"]:
