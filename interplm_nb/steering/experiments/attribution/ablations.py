@@ -117,14 +117,12 @@ def random_sets(n_nodes: int, size: int, n_sets: int, seed: int) -> list[np.ndar
 
 
 def matched_sets(mass: np.ndarray, top: np.ndarray, n_sets: int, seed: int) -> list[np.ndarray]:
-    """`n_sets` sets of the size of `top`, none of it: for each of its nodes, one drawn among the
-    `NEAREST` others by log mass that the set does not hold yet."""
+    """`n_sets` sets of the size of `top`: for each of its nodes, one drawn among the `NEAREST` by
+    log mass, itself included, that the set does not hold yet."""
     rng = np.random.default_rng([seed, 2])
     log_mass = np.log(np.maximum(mass, 1e-12))
-    others = np.setdiff1d(np.arange(len(mass)), top)
     nearest = {
-        node: others[np.argsort(np.abs(log_mass[others] - log_mass[node]), kind="stable")]
-        for node in top.tolist()
+        node: np.argsort(np.abs(log_mass - log_mass[node]), kind="stable") for node in top.tolist()
     }
     found = []
     for _ in range(n_sets):

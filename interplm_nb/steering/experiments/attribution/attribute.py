@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import polars as pl
 from pydantic import Field
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 from torch import Tensor
 
 from interplm_nb.steering.experiments.attribution import ablations, gradients
@@ -377,4 +377,4 @@ def _correlations(singles: pl.DataFrame) -> tuple[float | None, float | None]:
     a, e = singles["attribution"].to_numpy(), singles["effect"].to_numpy()
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(e) == 0:
         return None, None
-    return float(np.corrcoef(a, e)[0, 1]), float(spearmanr(a, e).statistic)
+    return float(np.corrcoef(a, e)[0, 1]), float(np.corrcoef(rankdata(a), rankdata(e))[0, 1])

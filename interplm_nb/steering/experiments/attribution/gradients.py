@@ -32,7 +32,7 @@ from interplm_nb.steering.steered_layer import SteeredLayer
 
 LEAST = 0.1
 """A difference of the metric below this, in its unit, is not divided by."""
-_RESIDUES = 2_048
+_RESIDUES = 4_096
 """Residues, over the gates' values, that run at once: bounds the memory of a gradient."""
 
 
@@ -165,10 +165,12 @@ class _Interval(NamedTuple):
 
     @property
     def width(self) -> float:
+        """Of the interval."""
         return self.high - self.low
 
     @property
     def middle(self) -> float:
+        """Where its gradient is taken."""
         return (self.low + self.high) / 2
 
     def halves(self, value: float) -> list["_Interval"]:

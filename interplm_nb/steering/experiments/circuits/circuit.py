@@ -82,8 +82,9 @@ class Circuit:
     """Where the value of each node above the lowest layer comes from, to first order: layer,
     residue, feature, value, from_circuit, from_others, from_errors, in its maxima."""
     faithfulness: pl.DataFrame
-    """set, per_layer, errors (kept or not), n_sets, n_nodes, metric, faithfulness, low, high (2.5
-    and 97.5 % of the random sets)."""
+    """set (random ones among the active nodes that reach the prediction), per_layer, errors (kept
+    or not), n_sets, n_nodes (null for all features, active or not),
+    metric, faithfulness, low, high (2.5 and 97.5 % of the random sets)."""
     summary: pl.DataFrame
     """One row: whole, removed (metrics), pearson (value and removed of all edges between features
     of the circuit), n_pairs."""
@@ -347,11 +348,16 @@ def _faithfulness(
         (NOTHING, None, [[[] for _ in parts]]),
         (FEATURES, None, [[None for _ in parts]]),
     ]
+    # Nodes that cannot reach the prediction would make the control weaker than it is.
+    reach = [
+        [node for node, a in zip(part.nodes, part.table["attribution"], strict=True) if a != 0]
+        for part in parts
+    ]
     for size in settings.kept_sizes:
         drawn = [
             [
-                [part.nodes[k] for k in rng.choice(len(part.nodes), _least(size, part), False)]
-                for part in parts
+                [nodes[k] for k in rng.choice(len(nodes), min(size, len(nodes)), replace=False)]
+                for nodes in reach
             ]
             for _ in range(settings.n_random)
         ]
@@ -368,7 +374,7 @@ def _faithfulness(
         for name, size, several in sets:
             own = metric[first : first + len(several)]
             first += len(several)
-            count = None if size is None else sum(_least(size, part) for part in parts)
+            count = None if name == FEATURES else sum(len(nodes or ()) for nodes in several[0])
             rows.append(
                 {"set": name, "per_layer": size, "errors": errors, "n_sets": len(several)}
                 | {"n_nodes": count, "metric": float(own.mean())}
@@ -385,10 +391,6 @@ _FAITHFULNESS = {
     "n_nodes": pl.Int64,
     **dict.fromkeys(("metric", "faithfulness", "low", "high"), pl.Float64),
 }
-
-
-def _least(size: int, part: _Layer) -> int:
-    return min(size, len(part.nodes))
 
 
 def _share(metric: np.ndarray, whole: float, removed: float) -> dict[str, float | None]:
