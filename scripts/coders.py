@@ -101,7 +101,7 @@ class Experiment:
         self.annotations, self.train = run.annotations(), run.accessions("train")
         self.plm = ipn.load_plm(asked.plm, "cpu")
         self.layers = [int(layer) for layer in asked.layers.split(",")]
-        self.params = CompareParameters(tuning_share=0.5, fidelity_proteins=1)
+        self.params = CompareParameters.checked({"tuning_share": 0.5}, "coders.py")
         self.results = asked.work / "results.jsonl"
         asked.work.mkdir(parents=True, exist_ok=True)
 
@@ -156,7 +156,7 @@ class Experiment:
             place = StoredBatches(job.read, rows, 2048, 0).about(job.read.layer)
             sae.about = SAEAbout.of(place, recipe="random", seed=job.seed)
             return sae
-        changes = {} if job.target is None else {"target": job.target.layer}
+        changes: dict[str, Any] = {} if job.target is None else {"target": job.target.layer}
         config = SAEConfig.recipe(
             "topk", asked.d_sae, k=asked.k, layer=job.read.layer, seed=job.seed, **changes
         )
@@ -234,7 +234,7 @@ def _spread(sae: SAE) -> dict[str, Any]:
     means = norms.group_by("layer").mean().sort("layer")
     return {
         "features_in_n_layers": dict(counts.iter_rows()),
-        "effective_quartiles": [float(found["effective"].quantile(q)) for q in (0.25, 0.5, 0.75)],
+        "effective_quartiles": np.quantile(found["effective"], (0.25, 0.5, 0.75)).tolist(),
         "mean_share": dict(means.select("layer", "share").iter_rows()),
         "main": dict(found["main"].value_counts().sort("main").iter_rows()),
     }

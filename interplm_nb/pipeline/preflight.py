@@ -1,6 +1,6 @@
 """What is refused before the first stage starts: a device, a file or a setting that cannot work."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +16,7 @@ from interplm_nb.pipeline.parameters import (
     TrainParameters,
 )
 from interplm_nb.pipeline.run_model import RunModel
-from interplm_nb.plm.record import check_layer
+from interplm_nb.plm.record import Declared, check_layer
 from interplm_nb.readers.label_files import ENDINGS
 from interplm_nb.readers.motif_files import read_motifs
 from interplm_nb.readers.opening import open_bytes
@@ -122,15 +122,39 @@ def _check_layers(model: RunModel, stages: Mapping[str, StageParameters]) -> Non
                 "stage 'compare' measures a model's predictions, and embeddings from arrays have "
                 "no model; take a profile without a [compare] table"
             )
+        check_target(cast(TrainParameters, stages["train"]).target, [], None)
         return
     embed = cast(EmbedParameters, stages["embed"])
-    asked = [("embed.layer", embed.layer)]
+    asked = [("embed.joined", layer) for layer in embed.joined] or [("embed.layer", embed.layer)]
     asked += [("compare.layers", layer) for layer in (compare.layers if compare else ())]
     for name, layer in asked:
         try:
             check_layer(model.record, layer)
         except ValueError as error:
             raise PipelineError(f"{name} = {layer}: {error}") from None
+    train = cast(TrainParameters, stages["train"])
+    check_target(train.target, embed.joined or [embed.layer], model.record)
+
+
+def check_target(target: int, read: Sequence[int], record: Declared | None) -> None:
+    """PipelineError for a layer that a transcoder cannot write: one that the SAE reads, one that
+    the model lacks, or any where there is no model. -1 is no target."""
+    if target < 0:
+        return
+    if record is None:
+        raise PipelineError(
+            "a transcoder writes another layer of a model, and these embeddings came from arrays; "
+            "leave train.target at -1, or embed with a model (-p embed.plm=NAME)"
+        )
+    if target in read:
+        raise PipelineError(
+            f"train.target = {target} is a layer that the SAE reads "
+            f"({', '.join(map(str, read))}); name another one, or leave it at -1 for an SAE"
+        )
+    try:
+        check_layer(record, target)
+    except ValueError as error:
+        raise PipelineError(f"train.target = {target}: {error}") from None
 
 
 def _check_train(train: TrainParameters, activations: ActivationsParameters) -> None:

@@ -230,7 +230,8 @@ def _sizes(stages: Mapping[str, StageParameters], model: RunModel, residues: int
     embed = cast(EmbedParameters, stages["embed"])
     train = cast(TrainParameters, stages["train"])
     concepts = cast(ConceptsParameters, stages["concepts"])
-    width = model.record.widths[embed.layer] if model.record else _width_of(embed)
+    read = embed.joined or [embed.layer]
+    width = sum(model.record.widths[n] for n in read) if model.record else _width_of(embed)
     return Sizes(
         residues=residues,
         model_flops=_flops(model, embed.layer),

@@ -10,11 +10,10 @@ import polars as pl
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
-from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import settled
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import L1_RECIPES, TrainParameters
-from interplm_nb.pipeline.preflight import check_batches
+from interplm_nb.pipeline.preflight import check_batches, check_target
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.plm.record import ModelRecord
@@ -156,27 +155,12 @@ def _targets(
 
     They are working files: embedding resumes after a kill, and later stages read features alone.
     """
-    from interplm_nb.plm.record import check_layer
     from interplm_nb.plm.store import embed_to
 
-    if params.target == OWN:
-        return {}
-    if plm is None:
-        raise PipelineError(
-            "a transcoder writes another layer of a model, and this run's embeddings came from "
-            "arrays; leave train.target at -1, or embed with a model (-p embed.plm=NAME)"
-        )
     read = run.embeddings()
-    layers = (read.layer,) if read.joined is None else read.joined.layers
-    if params.target in layers:
-        raise PipelineError(
-            f"train.target = {params.target} is a layer that the SAE reads "
-            f"({', '.join(map(str, layers))}); name another one, or leave it at -1 for an SAE"
-        )
-    try:
-        check_layer(plm, params.target)
-    except ValueError as error:
-        raise PipelineError(f"train.target = {params.target}: {error}") from None
+    check_target(params.target, [read.layer] if read.joined is None else read.joined.layers, plm)
+    if plm is None or params.target == OWN:
+        return {}
     long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
     copies = {False: plm}
     if run.possible(["shuffled_sae"]):

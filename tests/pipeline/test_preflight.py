@@ -35,6 +35,8 @@ def fits(*settings, model=MODEL):
         ["train.k=256", "train.d_sae=256"],
         ["train.k=300", "activations.max_l0=300"],
         ["compare.layers=[0, 4]"],
+        ["embed.joined=[1, 2]", "train.target=4"],
+        ["train.target=0"],
         ['compare.recipes=["topk", "gated"]', "compare.l1s=[0.1]", "compare.sparsities=[8]"],
         ['compare.recipes=["gated"]', "compare.d_sae=8"],
     ],
@@ -47,6 +49,15 @@ def test_settings_that_go_together_are_accepted(settings):
     ("settings", "text"),
     [
         (["embed.layer=5"], r"^embed\.layer = 5: m has no layer 5; its layers are 0 .* to 4$"),
+        (
+            ["embed.layer=-1", "embed.joined=[1, 7]"],
+            r"^embed\.joined = 7: m has no layer 7; its layers are 0",
+        ),
+        (["train.target=9"], r"^train\.target = 9: m has no layer 9; its layers are 0"),
+        (
+            ["embed.joined=[1, 2]", "train.target=1"],
+            r"^train\.target = 1 is a layer that the SAE reads \(1, 2\); name another one",
+        ),
         (["compare.layers=[1, 7]"], r"^compare\.layers = 7: m has no layer 7; its layers are 0"),
         (
             ["train.d_sae=16"],

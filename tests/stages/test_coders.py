@@ -145,7 +145,7 @@ def test_a_target_needs_a_model(begun, tmp_path):
     place: dict[str, Any] = {"run": str(folder), "device": "cpu"}
     call(run, EmbedParameters(arrays=str(tmp_path / "own.npz"), layer=1, **place))
     params = TrainParameters(d_sae=16, steps=2, k=2, batch_size=256, target=2, **place)
-    with pytest.raises(PipelineError, match="this run's embeddings came from arrays"):
+    with pytest.raises(PipelineError, match="these embeddings came from arrays"):
         train(run, params)
 
 

@@ -152,8 +152,8 @@ def test_metrics_name_the_window_of_what_is_silent_and_the_atoms_that_moved(tmp_
 def test_auxk_joins_after_a_sixth_of_a_training_of_any_length(tmp_path, monkeypatch):
     begin = trainee.Trainee.begin
 
-    def with_a_feature_that_is_never_active(self, sample):
-        begin(self, sample)
+    def with_a_feature_that_is_never_active(self, sample, target=None):
+        begin(self, sample, target)
         with torch.no_grad():
             self.sae.b_enc[3] = -100
 
