@@ -184,13 +184,13 @@ class MaskResult:
         n, letter = own.height, self.settings.letter
         beat = own.filter((pl.col("p_matched") <= 0.05) & (pl.col("p_random") <= 0.05)).height
         known = (
-            f"{_mean(others, 'in_phase'):+.3f} with {others.height} identity features"
+            f"{_mean(others, 'in_phase'):+.3f} with {_n(others.height, 'identity feature')}"
             if others.height
             else "no identity feature was found to compare with"
         )
         return (
-            f"Clamped at residue {self.settings.edited}, {n} periodic feature{'s' * (n != 1)} "
-            f"change P({letter}) in phase by {_mean(own, 'in_phase'):+.3f} on average and out of "
+            f"Clamped at residue {self.settings.edited}, {_n(n, 'periodic feature')} "
+            f"change{'s' * (n == 1)} P({letter}) in phase by {_mean(own, 'in_phase'):+.3f} on average and out of "
             f"phase by {_mean(own, 'out_of_phase'):+.3f}; in phase it is "
             f"{_mean(own, 'matched_in_phase'):+.3f} with matched features, "
             f"{_mean(own, 'random_in_phase'):+.3f} along random directions, and {known}. "
@@ -349,3 +349,7 @@ def _effects(table: pl.DataFrame, settings: MaskSettings) -> pl.DataFrame:
 def _mean(table: pl.DataFrame, column: str) -> float:
     value = table[column].mean()
     return float("nan") if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _n(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"
