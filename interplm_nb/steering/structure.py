@@ -129,7 +129,7 @@ def _compared(before: Structure, after: Structure, changed: Collection[int]) -> 
         (pl.col("rsa_after") - pl.col("rsa")).alias("rsa_change"),
         "plddt",
         (pl.col("plddt_after") - pl.col("plddt")).alias("plddt_change"),
-    ).cast(CHANGES)
+    )
 
 
 def _alpha_carbons(structure: Structure) -> pl.DataFrame:

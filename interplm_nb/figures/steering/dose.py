@@ -196,7 +196,8 @@ def _label(figure: Figure, axes: Sequence[Axes], x: str) -> None:
     figure.supxlabel(x, fontsize=9)
     figure.supylabel(_EFFECT, fontsize=9)
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=4, frameon=False)
+    columns = 2 if len(axes) == 1 else 4
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
 
 
 def _row_name(row: dict) -> str:

@@ -34,7 +34,8 @@ def picture(result: MaskResult) -> Chart:
     """The letter's probability in phase at each strength, and its change at every residue.
 
     Left: the mean over the residues in phase, a line per feature; the band is the middle 95 % of
-    the matched features. Right: the mean change over the strengths above 0, of the first sequence.
+    the matched features. Right: the mean change over the strengths above 0, of the first
+    sequence; a line per feature, and the means of the controls.
     """
     figure, (left, right) = panels(2, 10.0, 3.8)
     letter = result.settings.letter
@@ -43,7 +44,6 @@ def picture(result: MaskResult) -> Chart:
     left.set(
         xlabel="clamped value (multiples of the maximum)",
         ylabel=f"P({letter}), mean of the residues in phase",
-        ylim=(0, 1),
     )
     right.set(xlabel="predicted residue", ylabel=f"change of P({letter})")
     handles, names = left.get_legend_handles_labels()
@@ -85,10 +85,10 @@ def _by_strength(axis: Axes, table: pl.DataFrame, letter: str) -> None:
     axis.axhline(in_phase["before"].mean(), color="#000000", linewidth=0.6)  # type: ignore[arg-type]
 
 
-def _line(axis: Axes, table: pl.DataFrame, kind: str, name: str) -> None:
+def _line(axis: Axes, table: pl.DataFrame, kind: str, name: str, x: str = "strength") -> None:
     look = LOOKS[kind]
     axis.plot(
-        table["strength"].to_numpy(),
+        table[x].to_numpy(),
         table["p"].to_numpy(),
         color=look.colour,
         marker=look.marker,
@@ -101,23 +101,16 @@ def _line(axis: Axes, table: pl.DataFrame, kind: str, name: str) -> None:
 
 def _along(axis: Axes, table: pl.DataFrame, letter: str) -> None:
     first = table.filter(pl.col("sequence") == table["sequence"][0], pl.col("strength") > 0)
+    asked = pl.when(pl.col("control").is_null()).then(pl.col("feature")).alias("asked")
     change = (
-        first.group_by("kind", "position", "residue")
-        .agg((pl.col(letter) - pl.col("before")).mean().alias("change"))
-        .sort("position")
+        first.group_by("kind", asked, "position", "residue")
+        .agg((pl.col(letter) - pl.col("before")).mean().alias("p"))
+        .sort("asked", "position")
     )
-    for kind, look in LOOKS.items():
-        own = change.filter(pl.col("kind") == kind)
-        axis.plot(
-            own["position"].to_numpy(),
-            own["change"].to_numpy(),
-            color=look.colour,
-            marker=look.marker,
-            linestyle=look.dash,
-            linewidth=1.3,
-            markersize=5,
-        )
-    places = change.select("position", "residue").unique(maintain_order=True).sort("position")
+    for kind in LOOKS:
+        for part in change.filter(pl.col("kind") == kind).partition_by("asked"):
+            _line(axis, part, kind, "", "position")
+    places = change.select("position", "residue").unique().sort("position")
     names = [
         f"{'?' if residue is None else '_' if len(residue) > 1 else residue}\n{position}"
         for position, residue in places.iter_rows()

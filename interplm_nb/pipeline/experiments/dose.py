@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.experiments.source_of import source_of, steerable
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.scored_sources import SOURCES
 from interplm_nb.pipeline.steered_layer import steered_layer
 from interplm_nb.steering.experiments.dose.dose_response import DoseResult, Split, dose_response
 from interplm_nb.steering.experiments.dose.settings import DoseSettings
@@ -15,10 +15,12 @@ from interplm_nb.steering.experiments.dose.sites import random_alive
 from interplm_nb.steering.steered_layer import SteeredLayer
 
 
-def dose_in_run(run: Run, at: SteeredLayer, settings: DoseSettings) -> DoseResult:
+def dose_in_run(
+    run: Run, settings: DoseSettings, source: str = "sae", device: str = "auto"
+) -> DoseResult:
     """Targets are found on train, predictions are changed on test, intervals are over the run's
     homology clusters."""
-    source = source_of(run, at.sae)
+    at = steered_layer(run, source, device)
     clusters = dict(run.splits().select("accession", "cluster").iter_rows())
     features = features_asked(run, at, settings, source)
     return dose_response(
@@ -59,16 +61,22 @@ def features_asked(
     return asked | dict.fromkeys(drawn, "")
 
 
+def _steerable(run: Run) -> list[str]:
+    """Sources whose activations are stored: the SAE, its further seeds, and controls."""
+    known = dict.fromkeys([*SOURCES["sae"].members, *run.with_activations()])
+    return [source for source in known if run.of_source(source, "activations").is_dir()]
+
+
 def _second(run: Run, at: SteeredLayer, name: str) -> SteeredLayer:
     """Another SAE of the run, or the SAE of another run of the same model."""
-    if name in steerable(run):
+    if name in _steerable(run):
         found = steered_layer(run, name, str(at.plm.device))
     elif Run(Path(name).expanduser()).record.is_file():
         found = steered_layer(Run.open(name), "sae", str(at.plm.device))
     else:
         raise PipelineError(
             f"{name!r} is neither a source of {run.folder} nor the folder of a run; give one of "
-            f"{', '.join(steerable(run))}, or a run of the same model"
+            f"{', '.join(_steerable(run))}, or a run of the same model"
         )
     if found.plm.revision != at.plm.revision:
         raise PipelineError(

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.steering.controls import along_random, as_feature, matched_features
-from interplm_nb.steering.experiments.predictions import ahead, letters_of, steered, unsteered
+from interplm_nb.steering.experiments.predictions import ahead, letters_of, opened, steered
 from interplm_nb.steering.experiments.settings import ExperimentSettings
 from interplm_nb.steering.intervene import MASK, Change, check_masks
 from interplm_nb.steering.steered_layer import SteeredLayer
@@ -184,14 +184,14 @@ class MaskResult:
         n, letter = own.height, self.settings.letter
         beat = own.filter((pl.col("p_matched") <= 0.05) & (pl.col("p_random") <= 0.05)).height
         known = (
-            f"{_mean(others, 'in_phase'):+.3f} with {others.height} identity features"
+            f"{_mean(others, 'in_phase'):+.3f} with {_n(others.height, 'identity feature')}"
             if others.height
             else "no identity feature was found to compare with"
         )
         return (
-            f"Clamped at residue {self.settings.edited}, {n} periodic feature{'s' * (n != 1)} "
-            f"change P({letter}) in phase by {_mean(own, 'in_phase'):+.3f} on average and out of "
-            f"phase by {_mean(own, 'out_of_phase'):+.3f}; in phase it is "
+            f"Clamped at residue {self.settings.edited}, {_n(n, 'periodic feature')} "
+            f"change{'s' * (n == 1)} P({letter}) in phase by "
+            f"{_mean(own, 'in_phase'):+.3f} on average and out of phase by {_mean(own, 'out_of_phase'):+.3f}; in phase it is "
             f"{_mean(own, 'matched_in_phase'):+.3f} with matched features, "
             f"{_mean(own, 'random_in_phase'):+.3f} along random directions, and {known}. "
             f"{beat} of {n} beat both controls (p at most 0.05)."
@@ -285,13 +285,13 @@ def _read(
             f"{sequence} has no residue to predict a whole number of periods ({settings.period}) "
             f"from residue {settings.edited}; a masked model needs a {MASK} there"
         )
-    plain = np.exp(unsteered(at, sequence)[0][first:])
+    plain = opened(at, sequence, first + 1)
     rows = [
         [replace(clamp.change, strength=strength)]
         for clamp in clamps
         for strength in settings.strengths
     ]
-    found = np.exp(steered(at, rows, sequence, first + 1))
+    found = np.exp(steered(at, rows, plain))
     letter = AMINO_ACIDS.index(settings.letter)
     clamped = [(c, s) for c in clamps for s in settings.strengths]
     n = len(positions)
@@ -305,7 +305,7 @@ def _read(
         "position": np.tile(positions, len(rows)),
         "residue": there * len(rows),
         "place": places * len(rows),
-        "before": np.tile(plain[:, letter], len(rows)),
+        "before": np.tile(np.exp(plain.log_p[:, letter]), len(rows)),
     } | {a: found[..., i].ravel() for i, a in enumerate(AMINO_ACIDS)}
     return pl.DataFrame(columns, schema=PROBABILITIES)
 
@@ -349,3 +349,7 @@ def _effects(table: pl.DataFrame, settings: MaskSettings) -> pl.DataFrame:
 def _mean(table: pl.DataFrame, column: str) -> float:
     value = table[column].mean()
     return float("nan") if value is None else float(value)  # type: ignore[arg-type]
+
+
+def _n(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"

@@ -1,6 +1,7 @@
 """What a model predicts for the residues of a sequence, as probabilities of the amino acids."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -47,25 +48,53 @@ def log_probabilities(plm: PLM, logits: Tensor) -> np.ndarray:
     return torch.log_softmax(logits[..., classes].double(), -1).cpu().numpy()
 
 
-def steered(
-    at: SteeredLayer, rows: Sequence[Sequence[Change]], sequence: str, start: int = 1
-) -> np.ndarray:
-    """float64 [rows, L - start + 1, 20]: `log_probabilities` of one sequence under each row of
-    changes, from a residue on.
+class Opened(NamedTuple):
+    """A sequence as the model predicts it, before anything is changed, from a residue on."""
 
-    No row changes a residue before `start`: a model that is read step by step reads these once for
-    all rows.
-    """
+    sequence: str
+    start: int
+    """First residue that may be changed, from 1."""
+    log_p: np.ndarray
+    """float64 [L - start + 1, 20]: `log_probabilities`."""
+    h: Tensor
+    """[L - start + 1, width]: the layer's output."""
+    reading: Reading | None
+    """Of a model that is read step by step: before `start`."""
+
+
+@torch.no_grad()
+def opened(at: SteeredLayer, sequence: str, start: int = 1) -> Opened:
+    """Run a sequence once; what no change can reach is not run again."""
+    plm = at.plm
+    if isinstance(plm, Stepping):
+        reading = before = _read_up_to(plm, sequence, start)
+        logits, h = [], []
+        for token in _tokens(plm, sequence)[start - 1 :]:
+            reading = plm.advance(reading, token[None])
+            logits.append(reading.logits)
+            h.append(reading.states[at.layer - 1].h)
+        log_p = log_probabilities(plm, torch.cat(logits))
+        return Opened(sequence, start, log_p, torch.cat(h), before)
+    found = plm.forward(plm.tokens([sequence]), [at.layer], logits=True)
+    assert found.logits is not None
+    first = plm.first_residue
+    own = slice(first + start - 1, first + n_residues(sequence))
+    log_p = log_probabilities(plm, found.logits[0, own])
+    return Opened(sequence, start, log_p, found.representations[at.layer][0, own], None)
+
+
+def steered(at: SteeredLayer, rows: Sequence[Sequence[Change]], of: Opened) -> np.ndarray:
+    """float64 [rows, L - start + 1, 20]: `log_probabilities` under each row of changes, none of
+    which is before `of.start`."""
     parts = [rows[i : i + ROWS] for i in range(0, len(rows), ROWS)]
-    if isinstance(at.plm, Stepping):
-        before = _read_up_to(at.plm, sequence, start)
-        logits = [_stepped(at, part, sequence, before) for part in parts]
-    else:
+    if of.reading is None:
         interventions = [Intervention(at, part) for part in parts]
         logits = [
-            steered_logits([one], sequence, reached(at.plm))[:, start - 1 :]
+            steered_logits([one], of.sequence, reached(at.plm))[:, of.start - 1 :]
             for one in interventions
         ]
+    else:
+        logits = [_stepped(at, part, of.sequence, of.reading) for part in parts]
     return np.concatenate([log_probabilities(at.plm, part) for part in logits])
 
 
@@ -98,17 +127,6 @@ def _stepped(
 
 def _tokens(plm: PLM, sequence: str) -> Tensor:
     return plm.tokens([sequence])[0, plm.first_residue :]
-
-
-@torch.no_grad()
-def unsteered(at: SteeredLayer, sequence: str) -> tuple[np.ndarray, Tensor]:
-    """`log_probabilities` [L, 20] of a sequence, and the layer's output on its residues [L,
-    width]."""
-    plm = at.plm
-    found = plm.forward(plm.tokens([sequence]), [at.layer], logits=True)
-    assert found.logits is not None
-    own = slice(plm.first_residue, plm.first_residue + n_residues(sequence))
-    return log_probabilities(plm, found.logits[0, own]), found.representations[at.layer][0, own]
 
 
 def letters_of(sequence: str) -> list[str]:

@@ -103,8 +103,8 @@ def test_effects_are_the_plain_means_beside_their_controls() -> None:
             above = sum(other >= row["in_phase"] for other in others)
             assert row[f"p_{name}"] == (1 + above) / 4
     assert "seen" in " ".join(table["place"].unique())  # the glycine at 5 of the second sequence
-    assert "1 periodic feature change P(G) in phase by" in result.sentence
-    assert "with 1 identity features" in result.sentence
+    assert "1 periodic feature changes P(G) in phase by" in result.sentence
+    assert "with 1 identity feature." in result.sentence
 
 
 def test_matched_features_are_none_of_those_asked_about() -> None:

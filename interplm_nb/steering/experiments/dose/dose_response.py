@@ -26,6 +26,7 @@ from interplm_nb.steering.experiments.dose.measure import (
     distances,
     doses,
     measure,
+    opened_at,
 )
 from interplm_nb.steering.experiments.dose.settings import DoseSettings
 from interplm_nb.steering.experiments.dose.sites import (
@@ -45,7 +46,7 @@ from interplm_nb.steering.experiments.dose.summary import (
     locality_of,
     spread,
 )
-from interplm_nb.steering.experiments.predictions import ahead
+from interplm_nb.steering.experiments.predictions import Opened, ahead
 from interplm_nb.steering.steered_layer import SteeredLayer
 
 FEATURES: dict[str, Any] = {
@@ -208,7 +209,11 @@ def dose_response(
             continue
         letters = targets[feature]
         rows = doses(at, feature, settings)
-        own = _read(at, feature, rows, letters, sites, (activations, split, settings))
+        proteins = [
+            opened_at(at, activations.proteins.sequence(site.accession), site, settings)
+            for site in sites
+        ]
+        own = _read(at, feature, rows, letters, sites, (proteins, split, settings))
         again = None
         if second and found is not None and feature in found:
             other = int(found[feature]["match"])
@@ -217,7 +222,7 @@ def dose_response(
                 for row in doses(second, other, settings)
                 if row.strength == settings.tested and row.kind in (FEATURE, MATCHED)
             ]
-            again = _read(second, other, tested, letters, sites, (activations, split, settings))
+            again = _read(second, other, tested, letters, sites, (proteins, split, settings))
         reads.append((own, again))
     where = distances(settings, next_residue)
     rows_of = [_feature_row(own, again, features, found, settings) for own, again in reads]
@@ -288,13 +293,12 @@ def _read(
     rows: Sequence[Dose],
     letters: str,
     sites: Sequence[Site],
-    scene: tuple[FeatureActivations, Split, DoseSettings],
+    scene: tuple[Sequence[Opened], Split, DoseSettings],
 ) -> Read:
-    activations, split, settings = scene
-    proteins = activations.proteins
+    proteins, split, settings = scene
     measured = [
-        measure(at, feature, rows, letters, proteins.sequence(site.accession), site, settings)
-        for site in sites
+        measure(at, feature, rows, letters, protein, site, settings)
+        for protein, site in zip(proteins, sites, strict=True)
     ]
     cluster_of = split.cluster_of or {site.accession: i for i, site in enumerate(sites)}
     return Read.of(feature, letters, rows, sites, cluster_of, measured)

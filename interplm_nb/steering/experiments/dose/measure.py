@@ -11,7 +11,7 @@ from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.steering.controls import along_random, as_feature, atom_alone, matched_features
 from interplm_nb.steering.experiments.dose.settings import DoseSettings
 from interplm_nb.steering.experiments.dose.sites import Site
-from interplm_nb.steering.experiments.predictions import ahead, steered, unsteered
+from interplm_nb.steering.experiments.predictions import Opened, ahead, opened, steered
 from interplm_nb.steering.intervene import Change
 from interplm_nb.steering.steered_layer import SteeredLayer
 
@@ -69,13 +69,25 @@ def distances(settings: DoseSettings, next_residue: bool) -> np.ndarray:
     return np.arange(1 if next_residue else -settings.furthest, settings.furthest + 1)
 
 
+def opened_at(at: SteeredLayer, sequence: str, site: Site, settings: DoseSettings) -> Opened:
+    """A protein before it is changed, as far as it is looked at.
+
+    What a next-residue model has read before the changed residue cannot move, and what follows the
+    last prediction does not count.
+    """
+    if not ahead(at.plm):
+        return opened(at, sequence)
+    start = site.position if settings.edited == "maximum" else 1
+    return opened(at, sequence[: site.position + settings.furthest - 1], start)
+
+
 @torch.no_grad()
 def measure(
     at: SteeredLayer,
     feature: int,
     rows: Sequence[Dose],
     letters: str,
-    sequence: str,
+    of: Opened,
     site: Site,
     settings: DoseSettings,
 ) -> Measured:
@@ -84,29 +96,21 @@ def measure(
     A change of one residue moves its state by a step along the atom; controls take a step of
     exactly that length, whatever their own value there is.
     """
-    step_ahead = ahead(at.plm)
-    if step_ahead:
-        sequence = sequence[: site.position + settings.furthest - 1]
-    before, h = unsteered(at, sequence)
-    here = h[site.position - 1]
+    here = of.h[site.position - of.start]
     own = _own_steps(at, feature, here, rows, settings)
     changes = [
         _change(at, feature, row, site, step, settings)
         for row, step in zip(rows, own.tolist(), strict=True)
     ]
-    # Nothing before the changed residue can move in a next-residue model.
-    start = site.position if step_ahead and settings.edited == "maximum" else 1
-    after = steered(at, changes, sequence, start)
-    where = distances(settings, bool(step_ahead))
-    index = site.position - 1 + where - step_ahead
-    there = (index >= 0) & (index < len(sequence))
+    after = steered(at, changes, of)
+    where = distances(settings, bool(ahead(at.plm)))
+    index = site.position - of.start + where - ahead(at.plm)
+    there = (index >= 0) & (index < len(of.log_p))
     target = np.array([letter in letters for letter in AMINO_ACIDS])
     moved = _moved(at, feature, here, own) if settings.edited == "maximum" else own * np.nan
+    before = of.log_p[index[there]]
     return Measured(
-        **_compared(
-            before[index[there]], after[:, index[there] - start + 1], target, where, there, settings
-        ),
-        step=moved,
+        **_compared(before, after[:, index[there]], target, where, there, settings), step=moved
     )
 
 
