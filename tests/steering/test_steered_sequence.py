@@ -21,8 +21,9 @@ ROWS = [[Change(3, "clamp", 1.5, (4, 5))], [Change(7, "add", 0.5), Change(2, "ab
 def in_full(at, sequence: str, rows: list[list[Change]], where: str, first: int) -> np.ndarray:
     """float64 [1 + rows, n, 20]: one pass per row, softmax written out, letter by letter."""
     plm, made = at.plm, []
-    tokens, n = plm.tokens([sequence]), sequence.count("<mask>") + len(
-        sequence.replace("<mask>", "")
+    tokens, n = (
+        plm.tokens([sequence]),
+        sequence.count("<mask>") + len(sequence.replace("<mask>", "")),
     )
     for row in [[], *rows]:
         change = Intervention(at, row) if row else None

@@ -22,12 +22,12 @@ from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm import fetching
 from interplm_nb.plm.fetching import Fetch
 from interplm_nb.plm.record import ModelRecord
+from interplm_nb.widgets import model_view
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
-from interplm_nb.widgets.playground import sequence_playground
 from interplm_nb.widgets.playground.figure import limit_of
 from interplm_nb.widgets.playground.result import effects, peaks, strongest
-from interplm_nb.widgets.playground.sequence_playground import NO_TORCH, SequencePlayground
+from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from tests.widgets.fake_annotator import FakeAnnotator, values_of
 from tests.widgets.small_run import simple_run
 
@@ -75,7 +75,7 @@ class Weights:
         self.asked = FakeAnnotator()
         monkeypatch.setattr(fetching, "to_fetch", self.to_fetch)
         monkeypatch.setattr(fetching, "fetch", self.fetch)
-        monkeypatch.setattr(sequence_playground, "Annotator", lambda *_: self.asked)
+        monkeypatch.setattr(model_view, "Annotator", lambda *_: self.asked)
 
     def to_fetch(self, name: str) -> Fetch | None:
         return None if self.here else Fetch(name, 76_992_389, "by pip", "CC BY-NC 4.0")
@@ -285,9 +285,11 @@ def test_a_model_that_cannot_be_loaded_is_said_and_what_was_read_stays(
 
     playground._annotator = missing  # type: ignore[assignment]
     playground.sequence = "MKV"
-    assert (
-        playground.problem == NO_TORCH and playground.result == before and playground.progress == ""
+    assert playground.problem == (
+        "Reading a sequence runs the model, which needs torch, and torch is not installed here: "
+        "run `pip install torch`, then restart the kernel."
     )
+    assert playground.result == before and playground.progress == ""
 
     def wrong(*_: object) -> None:
         raise PipelineError("the run has no links")
