@@ -1,4 +1,4 @@
-"""A view that runs the model of its data: what is missing first, what is being done, what failed."""
+"""A view that runs the model of its data: what is missing first, what is done, what failed."""
 
 import logging
 from abc import abstractmethod

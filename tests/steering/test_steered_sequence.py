@@ -116,5 +116,5 @@ def test_what_cannot_be_predicted_is_said(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_masks_are_put_at_positions_from_1() -> None:
     assert masked("MKV", [3, 1]) == "<mask>K<mask>"
-    with pytest.raises(ValueError, match="position 4 cannot be masked: .* residues 1 to 3"):
+    with pytest.raises(ValueError, match=r"position 4 cannot be masked: .* residues 1 to 3"):
         masked("MKV", [4])
