@@ -93,10 +93,7 @@ class ModelView(View):
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise
-            self.problem = (
-                f"{self.needs} runs the model, which needs torch, and torch is not installed here: "
-                "run `pip install torch`, then restart the kernel."
-            )
+            self.problem = no_torch(self.needs)
         except UNREADABLE as error:
             log.exception("%s", type(self).__name__)
             self.problem = f"{failed or self.failed}: {error}"
@@ -106,6 +103,14 @@ class ModelView(View):
     def _tell_done(self, **content: Any) -> None:
         """Whoever asked hears that it is over, even where nothing has changed."""
         self.send({"done": True, **content})
+
+
+def no_torch(needs: str) -> str:
+    """What to do where torch is missing."""
+    return (
+        f"{needs} runs the model, which needs torch, and torch is not installed here: "
+        "run `pip install torch`, then restart the kernel."
+    )
 
 
 def missing_words(run: Run, needs: str) -> dict[str, str]:

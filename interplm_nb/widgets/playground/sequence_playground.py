@@ -18,12 +18,12 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY
 from interplm_nb.widgets.model_view import ModelView
 from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.playground.direction import direction_words
 from interplm_nb.widgets.playground.figure import (
     CHANGE_SCALE,
     CHANGE_SCALE_ON_DARK,
     playground_figure,
 )
-from interplm_nb.widgets.playground.direction import direction_words
 from interplm_nb.widgets.playground.mutations import Mutation, mutated, read_mutations, read_one
 from interplm_nb.widgets.playground.result import CHANGED, EFFECTS, Reading, effects, packed_result
 
