@@ -1,15 +1,16 @@
 // @ts-check
 // The JavaScript half of `SequencePlayground`.
 
-import { changeScales } from "./sequence_playground/changes.js";
-import { askBox, fetchBox, mutationChips, residueEditor } from "./sequence_playground/editor.js";
+import { changeScales } from "./kit/changes.js";
+import { fetchBox } from "./kit/fetch_box.js";
+import { askBox, mutationChips, residueEditor } from "./sequence_playground/editor.js";
 import { listenTo, scrollToLetter } from "./sequence_playground/input.js";
-import { Kernel } from "./sequence_playground/kernel.js";
+import { Kernel } from "./kit/kernel.js";
 import { letterLayout } from "./sequence_playground/letters.js";
 import { featureTable, picturesOf } from "./sequence_playground/picture.js";
 import { plotsOf } from "./sequence_playground/plots.js";
 import { Reading } from "./sequence_playground/reading.js";
-import { positionOf, substituted } from "./sequence_playground/residues.js";
+import { positionOf, substituted } from "./sequence_playground/substitutions.js";
 import { Scan, scanLayout } from "./sequence_playground/scan.js";
 import { stripLayout } from "./sequence_playground/strips.js";
 import {
@@ -63,7 +64,11 @@ export class Playground {
       stripLayout(/** @type {Reading} */ (this.reading), width, top);
     this.scanLayout = (/** @type {number} */ width, top = 0) =>
       scanLayout(/** @type {Scan} */ (this.scan), width, top);
-    this.kernel = new Kernel(view, () => this.answered());
+    this.kernel = new Kernel(view, () => this.answered(), {
+      needs: "Reading a sequence",
+      kept: "what was read last",
+      again: "read another",
+    });
     const { letters, strips, heat } = plotsOf(this);
     this.letters = letters;
     this.strips = strips;
