@@ -36,8 +36,8 @@ const SETTINGS = [
 ];
 const TICK = 100; // ms between two words of how long a person has waited
 const KEYS =
-  "Left and Right move along the residues, Up and Down along the amino acids, Enter goes to where " +
-  "predictions move most.";
+  "Left and Right move along the residues, Up and Down along the amino acids, Enter goes to " +
+  "where predictions move most.";
 
 /** @param {Context} context */
 async function render(context) {

@@ -68,7 +68,8 @@ export class Controls {
       this.amount,
     ]);
     const residues = [this.positions.label, this.here];
-    this.root = kit.element("div", { class: "iplm-settings", role: "group", "aria-label": "Steering" }, [
+    const group = { role: "group", "aria-label": "What is changed" };
+    this.root = kit.element("div", group, [
       line([this.features.label, ...residues, this.how.label, slider, this.go]),
       line([
         ...(about.recurrent ? [this.where.label] : []),
@@ -94,7 +95,8 @@ export class Controls {
     const { set, signal, about } = this.on;
     const plain = { spellcheck: "false", autocapitalize: "characters", autocomplete: "off" };
     this.sequence = this.kit.element("textarea", { rows: 3, ...plain });
-    const words = `Plain or FASTA, at most ${this.kit.count(about.limit)} residues; empty: the protein in focus`;
+    const limit = `at most ${this.kit.count(about.limit)} residues`;
+    const words = `Plain or FASTA, ${limit}; empty: the protein in focus`;
     const took = () => set({ sequence: this.sequence.value });
     this.sequence.addEventListener("change", took, { signal });
     return this.kit.element("details", { class: "iplm-own" }, [
@@ -128,7 +130,10 @@ export class Controls {
     return made;
   }
 
-  /** @param {string} text @param {[string, string][]} options @param {(value: string) => void} act */
+  /**
+   * @param {string} text @param {[string, string][]} options value and text
+   * @param {(value: string) => void} act
+   */
   select(text, options, act) {
     const made = options.map(([value, name]) => this.kit.element("option", { value, text: name }));
     const select = this.kit.element("select", {}, made);

@@ -9,7 +9,12 @@ import { ticks } from "../kit/scales.js";
 /** @import { Kit, Lut, Surface, Theme } from "../kit/types.js" */
 /** @import { Prediction, Which } from "./prediction.js" */
 
-const [LETTERS, ROW, TITLE, AXIS, GAP, BARS] = [18, 8, 18, 18, 12, 22];
+const LETTERS = 18;
+const ROW = 8;
+const TITLE = 18;
+const AXIS = 18;
+const GAP = 12;
+const BARS = 22;
 const ROWS = 20;
 const SIDE_BY_SIDE = 460; // points of width from which feature and control are next to each other
 
@@ -32,7 +37,8 @@ const SIDE_BY_SIDE = 460; // points of width from which feature and control are 
 export function heatLayout(width, top = 0) {
   const beside = width >= SIDE_BY_SIDE;
   const columns = beside ? 2 : 1;
-  const wide = Math.max(40, Math.floor((width - columns * LETTERS - (columns - 1) * GAP) / columns));
+  const room = width - columns * LETTERS - (columns - 1) * GAP;
+  const wide = Math.max(40, Math.floor(room / columns));
   const step = TITLE + ROWS * ROW + AXIS;
   /** @type {Block[]} */
   const blocks = [];
@@ -142,9 +148,10 @@ function drawPlaces(surface, theme, { layout, prediction, chosen, hovered, row }
       surface.rect(left(position), bottom + 1, Math.max(1.5, each), 3, theme.accent);
   const mark = (/** @type {number} */ position, /** @type {string} */ stroke) => {
     if (position < first || position > last) return;
-    surface.frame(left(position) - 0.5, block.y, Math.max(3, each) + 1, height, stroke, 1);
-    if (row >= 0)
-      surface.frame(left(position) - 1, block.y + row * ROW, Math.max(4, each + 2), ROW, stroke, 1.5);
+    const x = left(position);
+    surface.frame(x - 0.5, block.y, Math.max(3, each) + 1, height, stroke, 1);
+    if (row < 0) return;
+    surface.frame(x - 1, block.y + row * ROW, Math.max(4, each + 2), ROW, stroke, 1.5);
   };
   if (hovered !== null && hovered !== chosen) mark(hovered, theme.muted);
   if (chosen !== null) mark(chosen, theme.accent);

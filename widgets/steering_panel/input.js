@@ -46,15 +46,15 @@ function keyboard(panel, event) {
   if (!prediction || event.ctrlKey || event.metaKey || event.altKey) return;
   const { first, last, rows } = prediction;
   const by = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 }[event.key];
-  const to =
-    by !== undefined ? (chosen === null ? prediction.most : chosen + by) : { Home: first, End: last }[event.key];
+  const next = chosen === null ? prediction.most : chosen + (by ?? 0);
+  const to = by === undefined ? { Home: first, End: last }[event.key] : next;
   const row = rows.indexOf(letter);
-  const next = {
+  const other = {
     ArrowDown: Math.min(rows.length - 1, row + 1),
     ArrowUp: row < 0 ? rows.length - 1 : row - 1,
   }[event.key];
   if (to !== undefined) panel.choose(Math.max(first, Math.min(last, to)));
-  else if (next !== undefined) panel.tryLetter(rows[next] ?? "");
+  else if (other !== undefined) panel.tryLetter(rows[other] ?? "");
   else if (event.key === "Enter") panel.choose(prediction.most);
   else return;
   event.preventDefault();

@@ -6,7 +6,11 @@ import { ticks } from "../kit/scales.js";
 /** @import { Kit, Surface, Theme } from "../kit/types.js" */
 /** @import { Prediction, Which } from "./prediction.js" */
 
-const [LEFT, COLUMN, STACK, TITLE, AXIS] = [28, 13, 46, 16, 16];
+const LEFT = 28;
+const COLUMN = 13;
+const STACK = 46;
+const NAME = 16;
+const NUMBERS = 16;
 const READABLE = 2; // points; lower letters are bars
 
 /** @type {Which[]} */
@@ -29,7 +33,7 @@ export function logosLayout(width, prediction, around, top = 0) {
   const columns = Math.max(1, Math.min(prediction.n, Math.floor((width - LEFT) / COLUMN)));
   const wanted = around - Math.floor(columns / 2);
   const from = Math.max(prediction.first, Math.min(prediction.last - columns + 1, wanted));
-  return { top, from, columns, height: STRIPS.length * (TITLE + STACK) + AXIS };
+  return { top, from, columns, height: STRIPS.length * (NAME + STACK) + NUMBERS };
 }
 
 /** The residue at a point, or null. @param {LogoLayout} layout @param {number} x */
@@ -56,7 +60,7 @@ export function drawLogos(surface, theme, kit, scene) {
   const end = Math.ceil(tallest);
   const titles = { unsteered: "unsteered", ...scene.names };
   STRIPS.forEach((which, line) => {
-    const top = layout.top + line * (TITLE + STACK) + TITLE;
+    const top = layout.top + line * (NAME + STACK) + NAME;
     const base = top + STACK;
     const title = kit.fitted(`predicted logo: ${titles[which]}`, columns * COLUMN, 11);
     surface.text(LEFT, top - 8, title, { fill: theme.text, size: 11 });
@@ -78,7 +82,7 @@ export function drawLogos(surface, theme, kit, scene) {
       if (position === chosen) surface.frame(x, top, COLUMN, STACK, theme.accent, 1.5);
     });
   });
-  const below = layout.top + layout.height - AXIS / 2;
+  const below = layout.top + layout.height - NUMBERS / 2;
   shown.forEach((position, i) => {
     if (position % 10 && columns > 12) return;
     surface.text(LEFT + (i + 0.5) * COLUMN, below, String(position), {

@@ -11,7 +11,7 @@ import { halves } from "./words.js";
 /** @import { LogoLayout } from "./logos.js" */
 /** @import { Prediction } from "./prediction.js" */
 
-const TITLE = 24;
+const SAID = 24;
 
 /** @param {Panel} panel @param {Surface} surface @param {HeatLayout} layout */
 export function paintHeat(panel, surface, layout) {
@@ -46,8 +46,8 @@ export function picturesOf(panel) {
   const { kit, view, heat } = panel;
   const parts = () => {
     const { width } = heat;
-    const first = panel.heatLayout(width, TITLE);
-    return { width, first, second: panel.logosLayout(width, TITLE + first.height + 6) };
+    const first = panel.heatLayout(width, SAID);
+    return { width, first, second: panel.logosLayout(width, SAID + first.height + 6) };
   };
   const size = () => {
     if (!panel.prediction) return [1, 1];

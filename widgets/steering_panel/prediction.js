@@ -105,7 +105,10 @@ export class Prediction {
       .sort((a, b) => b.bits - a.bits);
   }
 
-  /** The most probable amino acids. @param {number} position @param {Which} which @param {number} n */
+  /**
+   * The most probable amino acids.
+   * @param {number} position @param {Which} which @param {number} n
+   */
   best(position, which, n) {
     return [...this.record.letters]
       .map((letter) => ({ letter, p: this.at(position, letter, which) }))

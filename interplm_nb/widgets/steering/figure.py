@@ -1,7 +1,7 @@
 """The panel for print: probabilities and what changes, of the feature and of its control."""
 
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,12 +32,11 @@ def steering_figure(found: Steered | None, title: str) -> "Figure":
     limit = limit_of(max(float(np.abs(p - base).max()) for p in pair))
     whose = "features" if len(found.settings.features) > 1 else "feature"
     names = (f"{whose} {', '.join(map(str, found.settings.features))}", control_words(found))
-    ends = (found.first - 0.5, found.first + len(found.unsteered) - 0.5, 19.5, -0.5)
+    extent = (found.first - 0.5, found.first + len(found.unsteered) - 0.5, 19.5, -0.5)
+    placed: Any = {"aspect": "auto", "interpolation": "nearest", "extent": extent}
     for (above, below), p, name in zip(panels.T, pair, names, strict=True):
-        chance = above.imshow(p, cmap=activation_map(), vmin=0, vmax=1, aspect="auto", extent=ends)
-        change = below.imshow(
-            p - base, cmap=change_map(), vmin=-limit, vmax=limit, aspect="auto", extent=ends
-        )
+        chance = above.imshow(p, cmap=activation_map(), vmin=0, vmax=1, **placed)
+        change = below.imshow(p - base, cmap=change_map(), vmin=-limit, vmax=limit, **placed)
         above.set_title(name, fontsize=7, loc="left")
         below.set_xlabel("position")
         for axes in (above, below):
@@ -49,7 +48,7 @@ def steering_figure(found: Steered | None, title: str) -> "Figure":
         bar = figure.colorbar(drawn, ax=panels[row].tolist(), pad=0.01, aspect=18)
         bar.set_label(label, fontsize=7)
         bar.ax.tick_params(labelsize=7)
-    figure.suptitle(textwrap.fill(title, 130), fontsize=8, x=0.01, ha="left")
+    figure.suptitle(textwrap.fill(title, 104), fontsize=8, x=0.01, ha="left")
     return figure
 
 

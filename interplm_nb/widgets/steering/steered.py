@@ -147,7 +147,7 @@ def changed_words(settings: Settings, names: dict[int, str]) -> str:
     what = "Features" if several else "Feature"
     inside = ", inside the recurrence," if settings.where == "recurrence" else ""
     error = "" if settings.keep_error else " (without the SAE's error)"
-    return f"{what} {', '.join(whose)} {verb} {place}{inside}{error}"
+    return f"{what} {', '.join(whose)} {verb} {place}{error}{inside}"
 
 
 def control_words(found: Steered) -> str:
