@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 from interplm_nb.features.logos import AMINO_ACIDS
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import AnnotatedSequences
 from interplm_nb.readers.report import InputError
@@ -18,6 +19,7 @@ from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY
 from interplm_nb.widgets.model_view import ModelView
 from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.playground.consequences import likelihood, lost_and_gained
 from interplm_nb.widgets.playground.direction import direction_words
 from interplm_nb.widgets.playground.figure import (
     CHANGE_SCALE,
@@ -92,6 +94,12 @@ class SequencePlayground(ModelView):
     scanned = t.Bytes(
         help="what all substitutions of one residue do, packed; empty: none requested"
     ).tag(sync=True)
+    likelihood = t.Dict(
+        help="sequence, mutations, and words: how likely the mutant is; empty: no mutation"
+    ).tag(sync=True)
+    nulls = t.Dict(
+        help="features that one mutation takes and gives, beside two nulls; empty: not requested"
+    ).tag(sync=True)
     about = t.Dict(
         read_only=True,
         help="limits, groups of amino acids, colours of changes: what both halves share",
@@ -161,7 +169,7 @@ class SequencePlayground(ModelView):
             self._answer()
 
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """What the browser asks for: `fetch`, read `text`, set `mutations`, scan a `position`."""
+        """What the browser asks for: `fetch`, a `text`, `mutations`, `nulls`, a `position`."""
         self.problem = ""
         try:
             if "fetch" in message:
@@ -170,6 +178,8 @@ class SequencePlayground(ModelView):
                 self._show(message["text"])
             elif "mutations" in message:
                 self.mutations = message["mutations"]
+            elif "nulls" in message:
+                self._trying(self._show_nulls)
             elif "position" in message:
                 self._show_scan(int(message["position"]))
         except t.TraitError as error:
@@ -243,7 +253,28 @@ class SequencePlayground(ModelView):
             self.result, self.problem = b"", ""
             return
         if not self._look_again():
-            self._trying(lambda: setattr(self, "result", pack(*self._packed(self._current()))))
+            self._trying(self._show_reading)
+
+    def _show_reading(self) -> None:
+        """Send the features, then the likelihood, which takes a pass of its own."""
+        self.result = pack(*self._packed(self._current()))
+        now = {"sequence": self.sequence, "mutations": self.mutations}
+        if not self.mutations or not isinstance(encoder := self._reader(), Encoder):
+            self.likelihood = {}
+        elif any(self.likelihood.get(name) != value for name, value in now.items()):
+            self.progress = "Likelihood of the mutant"
+            words = likelihood(encoder, self.sequence, self._mutations())
+            self.likelihood = {**now, "words": words}
+
+    def _show_nulls(self) -> None:
+        """Send what the mutation takes and gives, beside its nulls."""
+        (mutation,), encoder = self._mutations(), self._reader()
+        assert isinstance(encoder, Encoder)  # the button is there for the run's own model
+        self.progress = f"Reading {mutation}, other substitutions there, and the same elsewhere"
+        self.nulls = lost_and_gained(encoder, self.sequence, mutation)
+
+    def _reader(self) -> Asked:
+        return self._annotator or self._loaded()
 
     def _packed(self, readings: list[Reading]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         pages, chosen = self.data.pages, self.selection.feature
@@ -287,7 +318,7 @@ class SequencePlayground(ModelView):
         """Those that are not remembered go through the model together, once."""
         missing = [s for s in dict.fromkeys(sequences) if s not in self._readings]
         if missing:
-            annotator = self._annotator or self._loaded()
+            annotator = self._reader()
             self.progress = f"Reading {len(missing[0]):,} residues"
             found = annotator(
                 Proteins.from_sequences({str(i): s for i, s in enumerate(missing)}),
@@ -323,7 +354,7 @@ class SequencePlayground(ModelView):
             Mutation(position, before, letter) for letter in AMINO_ACIDS if letter != before
         ]
         reference = self._read([self.sequence])[0].values
-        annotator = self._annotator or self._loaded()
+        annotator = self._reader()
         self.progress = f"Reading {len(mutations)} substitutions"
         found = annotator.activations(
             Proteins.from_sequences({str(m): mutated(self.sequence, [m]) for m in mutations})
