@@ -30,6 +30,7 @@ from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.sequence_logo import SequenceLogo
+from interplm_nb.widgets.steering.steering_panel import SteeringPanel
 from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.workbench import Workbench, compare
 from scripts.first_visit import PATH
@@ -178,6 +179,17 @@ def playground(studio: Studio) -> None:
         save(opened(page.screenshot()), "playground")
 
 
+def steering(studio: Studio) -> None:
+    """The feature of zinc fingers, clamped inside the recurrence from the 20th residue on."""
+    studio.data.selection.update(
+        {"feature": studio.best_of(FINGER), "brush": [], "accession": "", "position": None}
+    )
+    view = SteeringPanel(studio.data, strength=1.5)
+    view.steer()
+    with studio.page([view], 900, height=880) as page:
+        save(opened(page.screenshot()), "steering")
+
+
 def film(studio: Studio) -> None:
     """Brush the upper end of the histogram, narrow the brush, click a residue in the tracks."""
     data = studio.data
@@ -310,6 +322,7 @@ def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
         "structure": lambda: studio.view("structure", StructureView, feature=membrane),
         "comparison": lambda: comparison(studio),
         "playground": lambda: playground(studio),
+        "steering": lambda: steering(studio),
         "brush": lambda: film(studio),
         "first_visit": lambda: first_visit(studio),
     }
