@@ -41,7 +41,9 @@ def test_the_examples_of_the_documentation_run(
         "molecules",
     }
     if elsewhere:
-        pytest.skip(f"the playground's and the panel's examples did not run: {model.name} is not here")
+        pytest.skip(
+            f"the playground's and the panel's examples did not run: {model.name} is not here"
+        )
     assert names["play"].effects().height > 0  # type: ignore[attr-defined]
 
 

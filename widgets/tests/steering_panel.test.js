@@ -10,7 +10,10 @@ import { Prediction } from "../steering_panel/prediction.js";
 import { halves, placeWords, strengthWords } from "../steering_panel/words.js";
 
 const LETTERS = "ACDEFGHIKLMNPQRSTVWY";
-const about = { groups: [{ letters: "DEKRHSTNQ" }, { letters: "AVLIMFWYCGP" }], background: Array(20).fill(0.05) };
+const about = {
+  groups: [{ letters: "DEKRHSTNQ" }, { letters: "AVLIMFWYCGP" }],
+  background: Array(20).fill(0.05),
+};
 
 /** Two residues, 2 and 3, of MKV: all on A, moved to C by the feature. */
 function predicted() {
@@ -35,11 +38,13 @@ function predicted() {
 }
 
 test("numbers are read as they are written", () => {
-  assert.deepEqual(numbersOf("12-14, 33 3", "residues"), { numbers: [3, 12, 13, 14, 33], problem: "" });
+  const numbers = [3, 12, 13, 14, 33];
+  assert.deepEqual(numbersOf("12-14, 33 3", "residues"), { numbers, problem: "" });
   assert.deepEqual(numbersOf(" ", "residues"), { numbers: [], problem: "" });
-  assert.match(numbersOf("3, x", "residues").problem, /^Residues are numbers or ranges.* x is neither/);
+  const { problem } = numbersOf("3, x", "residues");
+  assert.match(problem, /^Residues are numbers or ranges.* x is neither/);
   assert.match(numbersOf("9-3", "features").problem, /9-3 is neither/);
-  assert.equal(written([3, 12, 13, 14, 33]), "3, 12-14, 33");
+  assert.equal(written(numbers), "3, 12-14, 33");
   const many = Array.from({ length: 40 }, (_, i) => (i * 7) % 53).sort((a, b) => a - b);
   assert.deepEqual(numbersOf(written(many), "").numbers, many);
 });
@@ -60,7 +65,8 @@ test("a column of the logo is as high as its information", () => {
   const [first, second] = predicted().stack(3, "steered");
   const bits = 0.75 * Math.log2(0.75 / 0.05) + 0.25 * Math.log2(0.25 / 0.05);
   assert.equal(first.letter + second.letter, "CA");
-  assert.ok(Math.abs(first.bits - 0.75 * bits) < 1e-6 && Math.abs(second.bits - 0.25 * bits) < 1e-6);
+  assert.ok(Math.abs(first.bits - 0.75 * bits) < 1e-6);
+  assert.ok(Math.abs(second.bits - 0.25 * bits) < 1e-6);
 });
 
 test("a point of each heat map is its residue and amino acid", () => {
@@ -70,7 +76,8 @@ test("a point of each heat map is its residue and amino acid", () => {
     for (const { x, y, which, change } of layout.blocks) {
       assert.ok(x + layout.wide <= width && y + 160 <= layout.height);
       const found = heatAt(layout, 2, x + 0.75 * layout.wide, y + 8 * 3 + 4);
-      assert.deepEqual([found.place, found.row, found.block.which, found.block.change], [1, 3, which, change]);
+      const { place, row, block } = found;
+      assert.deepEqual([place, row, block.which, block.change], [1, 3, which, change]);
     }
     assert.equal(heatAt(layout, 2, 1, 1), null);
   }
@@ -90,7 +97,8 @@ test("words", () => {
     "Residue 3 (V): A 1.00, C 0.00 unsteered; C 0.75, A 0.25 steered; A 1.00, C 0.00 control; " +
       "the feature is 1.00 × its maximum here unsteered",
   );
-  assert.match(placeWords(one, 3, "C"), /cysteine \(C\) 0.00 unsteered, 0.75 steered, 0.00 control/);
+  const said = /cysteine \(C\) 0.00 unsteered, 0.75 steered, 0.00 control/;
+  assert.match(placeWords(one, 3, "C"), said);
   assert.match(placeWords(one, 1, ""), /predicts no first residue/);
   assert.deepEqual(halves(one), { steered: "feature 7, Helix", control: "control: feature 9" });
   assert.equal(strengthWords("scale", 2), "2.00 × its value");
