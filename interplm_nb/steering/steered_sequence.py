@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interplm_nb.features.logos import AMINO_ACIDS
+from interplm_nb.steering.experiments.predictions import ahead, log_probabilities
 from interplm_nb.steering.intervene import (
     MASK,
     Change,
@@ -45,7 +45,7 @@ class SteeredSequence:
                 "take a model with its head"
             )
         check_masks(plm.objective, plm.name, sequence)
-        self.first = 2 if plm.objective == "next residue" else 1
+        self.first = 1 + ahead(plm)
         """The first residue that is predicted, from 1: a next-residue model predicts each from
         those before it."""
         if not self.first <= n <= plm.max_residues:
@@ -116,11 +116,8 @@ class SteeredSequence:
 
     def _probabilities(self, logits: Tensor) -> np.ndarray:
         """float32 [..., n, 20] of logits [..., L, n_classes]."""
-        plm = self.at.plm
-        letters = plm.classes(plm.tokens([AMINO_ACIDS]))[0]
-        classes = letters[plm.first_residue : plm.first_residue + len(AMINO_ACIDS)]
-        shown = logits[..., : logits.shape[-2] - self.first + 1, :][..., classes]
-        return shown.softmax(-1).cpu().numpy()
+        predicted = logits[..., : logits.shape[-2] - self.first + 1, :]
+        return np.exp(log_probabilities(self.at.plm, predicted)).astype(np.float32)
 
 
 def masked(sequence: str, positions: Collection[int]) -> str:

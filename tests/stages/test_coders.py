@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interplm_nb.questions.encoder import Encoder
 
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.encoder import Encoder
