@@ -209,7 +209,6 @@ export class Panel {
     if (packed && !this.asker.fits(packed.record.request)) return; // a newer one is on its way
     if (packed) this.live = true;
     this.prediction = packed && new Prediction(packed, this.about);
-    this.answered = this.asker.wanted;
     this.changed();
   }
 

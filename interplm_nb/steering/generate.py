@@ -214,7 +214,8 @@ class _Choice:
         unknown = sorted(set(letters) - set(plm.letters))
         if unknown or not letters:
             raise ValueError(
-                f"letters to draw must be among those of {plm.name}, {plm.letters}; got {letters!r}"
+                f"letters to draw must be among those of {plm.name}, {plm.letters}; got "
+                f"{letters!r}"
             )
         row = plm.tokens([letters])
         residues = slice(plm.first_residue, plm.first_residue + len(letters))

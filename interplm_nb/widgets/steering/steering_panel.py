@@ -190,6 +190,8 @@ class SteeringPanel(ModelView):
         self._taking = True
         try:
             for name, value in settings.items():
+                if name == "sequence" and value == self.sequence:
+                    continue  # its name in FASTA stays
                 if name == "sequence" or name in SETTINGS:
                     setattr(self, name, value)
         finally:

@@ -207,7 +207,9 @@ def generated(
             seed=seed,
         )
         return unmask(at, lanes, settings.n_sequences, how)
-    way = Sampling(settings.length, settings.temperature, settings.prefix, settings.stop, seed=seed)
+    way = Sampling(
+        settings.length, settings.temperature, settings.prefix, settings.stop, seed=seed
+    )
     return sample(at, lanes, settings.n_sequences, way)
 
 
@@ -254,9 +256,7 @@ def _natural(at: SteeredLayer, judging: Judging, settings: GenerationSettings) -
 
 
 def _of_kind(kind: str, sequences: Sequence[str]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {"kind": [kind] * len(sequences), "sequence": list(sequences)}
-    ).with_columns(
+    return pl.DataFrame({"kind": [kind] * len(sequences), "sequence": list(sequences)}).with_columns(
         pl.lit(None, SEQUENCES[name]).alias(name)
         for name in ("condition", "strength", "which", "seed")
     )

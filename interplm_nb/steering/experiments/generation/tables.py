@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from interplm_nb.plm.protocol import PLM
-from interplm_nb.proteins import Proteins
-from interplm_nb.readers import mmseqs
 from interplm_nb.steering.experiments.rates import more_often, over, wilson
 from interplm_nb.steering.judges import (
     ProbeJudge,
@@ -16,6 +13,9 @@ from interplm_nb.steering.judges import (
     relatives,
     surprise,
 )
+from interplm_nb.plm.protocol import PLM
+from interplm_nb.proteins import Proteins
+from interplm_nb.readers import mmseqs
 from interplm_nb.steering.rules import Rule
 
 BROKEN = 0.3
@@ -108,9 +108,9 @@ def judged(
             .drop("number")
         )
     missing = [name for name in SEQUENCES if name not in table.columns]
-    return table.with_columns(pl.lit(None, SEQUENCES[name]).alias(name) for name in missing).select(
-        pl.col(name).cast(kind) for name, kind in SEQUENCES.items()
-    )
+    return table.with_columns(
+        pl.lit(None, SEQUENCES[name]).alias(name) for name in missing
+    ).select(pl.col(name).cast(kind) for name, kind in SEQUENCES.items())
 
 
 def rates(
