@@ -75,6 +75,12 @@ POINTER = """([x, y, pressed]) => {
   dot.style.top = `${y}px`;
   dot.style.background = pressed ? '#c04e00' : 'rgba(255,255,255,.6)';
 }"""
+# As with a kernel: what a person sets is there, and nothing answers.
+CONNECTED = """() => {
+  const model = [...window.iplmModels.values()].find(m => 'keep_error' in m.state);
+  Object.assign(model, { static: false, send: () => {} });
+  for (const text of ['Loading', '']) model.set('progress', text);
+}"""
 FRAME = """() => new Promise(done => {
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60)));
 })"""
@@ -180,13 +186,15 @@ def playground(studio: Studio) -> None:
 
 
 def steering(studio: Studio) -> None:
-    """The feature of zinc fingers, clamped inside the recurrence from the 20th residue on."""
+    """The feature of zinc fingers at 1.5 times its maximum, with the controls of a kernel."""
     studio.data.selection.update(
         {"feature": studio.best_of(FINGER), "brush": [], "accession": "", "position": None}
     )
     view = SteeringPanel(studio.data, strength=1.5)
     view.steer()
-    with studio.page([view], 900, height=880) as page:
+    with studio.page([view], 900, height=820) as page:
+        page.evaluate(CONNECTED)
+        page.evaluate(QUIET)
         save(opened(page.screenshot()), "steering")
 
 

@@ -60,7 +60,6 @@ export class Controls {
     this.error = this.box("keep the SAE's error", (keep_error) => set({ keep_error }));
     this.go = this.button("Steer", on.steer, "Run the model with these settings");
     this.go.classList.add("iplm-go");
-    const own = this.ownSequence();
     const line = (/** @type {Node[]} */ parts) => kit.element("div", { class: "iplm-set" }, parts);
     const slider = kit.element("label", { class: "iplm-slide" }, [
       kit.element("span", { text: "Strength" }),
@@ -68,17 +67,20 @@ export class Controls {
       this.amount,
     ]);
     const residues = [this.positions.label, this.here];
-    const group = { role: "group", "aria-label": "What is changed" };
-    this.root = kit.element("div", group, [
-      line([this.features.label, ...residues, this.how.label, slider, this.go]),
+    const more = kit.element("details", { class: "iplm-more" }, [
+      kit.element("summary", { text: "More" }),
       line([
         ...(about.recurrent ? [this.where.label] : []),
         ...(about.masked ? [this.masks.label] : []),
         this.control.label,
         this.another,
         this.error.label,
-        own,
       ]),
+      this.ownSequence(),
+    ]);
+    const group = { role: "group", "aria-label": "What is changed" };
+    this.root = kit.element("div", group, [
+      line([this.features.label, ...residues, this.how.label, slider, this.go, more]),
     ]);
   }
 
@@ -99,9 +101,9 @@ export class Controls {
     const words = `Plain or FASTA, ${limit}; empty: the protein in focus`;
     const took = () => set({ sequence: this.sequence.value });
     this.sequence.addEventListener("change", took, { signal });
-    return this.kit.element("details", { class: "iplm-own" }, [
-      this.kit.element("summary", { text: "Your own sequence" }),
-      this.kit.element("label", {}, [this.kit.element("span", { text: words }), this.sequence]),
+    return this.kit.element("label", { class: "iplm-own" }, [
+      this.kit.element("span", { text: `Your own sequence. ${words}` }),
+      this.sequence,
     ]);
   }
 
@@ -153,17 +155,21 @@ export class Controls {
   /**
    * Show the settings. A field that a person is in keeps what is typed.
    * @param {Settings} settings
-   * @param {{ able: boolean, feature: number, live: boolean }} state
+   * @param {{ here: boolean, able: boolean, feature: number, live: boolean }} state `here`: a
+   *   kernel may answer
    */
-  update(settings, { able, feature, live }) {
+  update(settings, { here, able, feature, live }) {
+    this.root.hidden = !here;
     const root = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const show = (/** @type {any} */ control, /** @type {any} */ value) => {
       if (root.activeElement !== control) control.value = value;
     };
     show(this.features.input, written(settings.features));
-    this.features.input.placeholder = `${feature}, the selected`;
+    this.features.input.placeholder = String(feature);
+    this.features.input.title = "Numbers of features; empty: the selected one";
     show(this.positions.input, written(settings.positions));
     this.positions.input.placeholder = "all";
+    this.positions.input.title = "Residues to change, such as 12-20, 33; empty: all";
     show(this.masks.input, written(settings.masks));
     this.masks.input.placeholder = "none";
     show(this.sequence, settings.sequence);

@@ -26,6 +26,7 @@ const SIDE_BY_SIDE = 460; // points of width from which feature and control are 
  */
 /**
  * @typedef {object} HeatLayout
+ * @property {number} width
  * @property {number} top
  * @property {number} wide of the cells of a block
  * @property {number} height
@@ -37,7 +38,7 @@ const SIDE_BY_SIDE = 460; // points of width from which feature and control are 
 export function heatLayout(width, top = 0) {
   const beside = width >= SIDE_BY_SIDE;
   const columns = beside ? 2 : 1;
-  const room = width - columns * LETTERS - (columns - 1) * GAP;
+  const room = width - 1 - columns * LETTERS - (columns - 1) * GAP;
   const wide = Math.max(40, Math.floor(room / columns));
   const step = TITLE + ROWS * ROW + AXIS;
   /** @type {Block[]} */
@@ -53,7 +54,7 @@ export function heatLayout(width, top = 0) {
       const x = LETTERS + (beside ? column * (wide + LETTERS + GAP) : 0);
       blocks.push({ which, change, x, y: top + line * step + TITLE });
     }
-  return { top, wide, height: (beside ? 2 : 4) * step + BARS, blocks, beside };
+  return { width, top, wide, height: (beside ? 2 : 4) * step + BARS, blocks, beside };
 }
 
 /**
@@ -85,7 +86,7 @@ export function drawHeat(surface, theme, kit, scene) {
   const { layout } = scene;
   for (const block of layout.blocks) drawBlock(surface, theme, kit, scene, block);
   const y = layout.top + layout.height - BARS + 6;
-  const bar = Math.max(30, Math.min(90, layout.wide / 3));
+  const bar = Math.max(24, Math.min(90, (layout.width - 230) / 2));
   surface.text(0, y + 5, "0", { fill: theme.text, size: 10.5 });
   for (let i = 0; i < bar; i++)
     surface.rect(10 + i, y, 1.5, 10, theme.lut.css[stepOf(i / (bar - 1))]);
