@@ -292,12 +292,7 @@ export class Panel {
     this.shown.classList.toggle("iplm-stale", asker.waiting);
     const able = !kernel.none && !about.unable;
     const feature = view.link.get("feature");
-    this.controls.update(this.settings, {
-      here: !kernel.none,
-      able,
-      feature,
-      live: this.live,
-    });
+    this.controls.update(this.settings, { able, feature, live: this.live });
     const missing = able ? view.model.get("missing") : {};
     this.fetch.update(missing, kernel.state === "asked" || kind === "loading");
     this.dress();

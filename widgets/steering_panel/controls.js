@@ -155,11 +155,10 @@ export class Controls {
   /**
    * Show the settings. A field that a person is in keeps what is typed.
    * @param {Settings} settings
-   * @param {{ here: boolean, able: boolean, feature: number, live: boolean }} state `here`: a
-   *   kernel may answer
+   * @param {{ able: boolean, feature: number, live: boolean }} state `able`: a model may answer
    */
-  update(settings, { here, able, feature, live }) {
-    this.root.hidden = !here;
+  update(settings, { able, feature, live }) {
+    this.root.hidden = !able;
     const root = /** @type {Document | ShadowRoot} */ (this.root.getRootNode());
     const show = (/** @type {any} */ control, /** @type {any} */ value) => {
       if (root.activeElement !== control) control.value = value;
@@ -186,8 +185,6 @@ export class Controls {
     this.here.textContent = position ? `Only ${position}` : "";
     this.here.hidden = position === null;
     this.go.hidden = live;
-    for (const control of this.root.querySelectorAll("input, select, button, textarea"))
-      /** @type {any} */ (control).disabled = !able;
-    this.strength.disabled = !able || settings.how === "ablate";
+    this.strength.disabled = settings.how === "ablate";
   }
 }
