@@ -155,9 +155,11 @@ export class Panel {
 
   /** @param {Partial<Settings>} part */
   set(part) {
+    const before = JSON.stringify(this.settings);
     this.refused = "";
     this.settings = { ...this.settings, ...part };
-    if (this.live) this.asker.ask();
+    // A field is heard at Enter, and again when it is left.
+    if (this.live && JSON.stringify(this.settings) !== before) this.asker.ask();
     this.changed();
   }
 

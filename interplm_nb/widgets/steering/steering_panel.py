@@ -172,18 +172,18 @@ class SteeringPanel(ModelView):
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
         """What the browser asks for: `fetch`, or `steer`, a request's number, with `settings`."""
         self.problem = ""
-        if "fetch" in message:
-            self._trying(self._fetch_weights, "The weights could not be fetched")
-        if "steer" in message and not self.problem:
-            self._request = message["steer"]
-            try:
+        try:
+            if "fetch" in message:
+                self._trying(self._fetch_weights, "The weights could not be fetched")
+            if "steer" in message and not self.problem:
+                self._request = message["steer"]
                 self._take(message["settings"])
-            except t.TraitError as error:
-                self._found, self.result = None, b""
-                self.problem = f"{self.failed}: {error}"
-            else:
                 self._answer()
-        self._tell_done(steered=message.get("steer"))
+        except t.TraitError as error:
+            self._found, self.result = None, b""
+            self.problem = f"{self.failed}: {error}"
+        finally:  # or the page would wait for ever
+            self._tell_done(steered=message.get("steer"))
 
     def _take(self, settings: dict[str, Any]) -> None:
         """Set the traits without an answer to each."""
