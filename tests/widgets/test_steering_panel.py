@@ -286,3 +286,18 @@ def test_figures_have_one_scale_for_feature_and_control(panel: SteeringPanel) ->
     drawn = np.asarray(images[0].get_array())
     wanted = found["steered"].to_numpy().reshape(-1, 20)
     np.testing.assert_allclose(drawn[0], wanted[:, AMINO_ACIDS.index("D")])
+
+
+def test_a_page_hears_that_it_is_over_also_where_the_kernel_failed(
+    panel: SteeringPanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[dict] = []
+    monkeypatch.setattr(panel, "send", lambda content, buffers=None: sent.append(content))
+
+    def failing() -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(panel, "_answer", failing)
+    with pytest.raises(RuntimeError):
+        panel._told(None, {"steer": 3, "settings": {}}, None)
+    assert sent == [{"done": True, "steered": 3}]
