@@ -186,9 +186,9 @@ def playground(studio: Studio) -> None:
 
 
 def steering(studio: Studio) -> None:
-    """The feature of zinc fingers at 1.5 times its maximum, with the controls of a kernel."""
+    """The feature of H-T-H motifs at 1.5 times its maximum, with the controls of a kernel."""
     studio.data.selection.update(
-        {"feature": studio.best_of(FINGER), "brush": [], "accession": "", "position": None}
+        {"feature": studio.best_of(TURN), "brush": [], "accession": "", "position": None}
     )
     view = SteeringPanel(studio.data, strength=1.5)
     view.steer()
