@@ -30,6 +30,7 @@ from interplm_nb.widgets.page import write_page
 from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.sequence_logo import SequenceLogo
+from interplm_nb.widgets.steering.steering_panel import SteeringPanel
 from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.workbench import Workbench, compare
 from scripts.first_visit import PATH
@@ -73,6 +74,12 @@ POINTER = """([x, y, pressed]) => {
   dot.style.left = `${x}px`;
   dot.style.top = `${y}px`;
   dot.style.background = pressed ? '#c04e00' : 'rgba(255,255,255,.6)';
+}"""
+# As with a kernel: what a person sets is there, and nothing answers.
+CONNECTED = """() => {
+  const model = [...window.iplmModels.values()].find(m => 'keep_error' in m.state);
+  Object.assign(model, { static: false, send: () => {} });
+  for (const text of ['Loading', '']) model.set('progress', text);
 }"""
 FRAME = """() => new Promise(done => {
   requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60)));
@@ -176,6 +183,19 @@ def playground(studio: Studio) -> None:
     view.mutations = [f"{sequence[19]}20{'W' if sequence[19] != 'W' else 'A'}"]
     with studio.page([view], 900, height=1000) as page:
         save(opened(page.screenshot()), "playground")
+
+
+def steering(studio: Studio) -> None:
+    """The feature of H-T-H motifs at 1.5 times its maximum, with the controls of a kernel."""
+    studio.data.selection.update(
+        {"feature": studio.best_of(TURN), "brush": [], "accession": "", "position": None}
+    )
+    view = SteeringPanel(studio.data, strength=1.5)
+    view.steer()
+    with studio.page([view], 900, height=820) as page:
+        page.evaluate(CONNECTED)
+        page.evaluate(QUIET)
+        save(opened(page.screenshot()), "steering")
 
 
 def film(studio: Studio) -> None:
@@ -310,6 +330,7 @@ def pictures(studio: Studio) -> dict[str, Callable[[], None]]:
         "structure": lambda: studio.view("structure", StructureView, feature=membrane),
         "comparison": lambda: comparison(studio),
         "playground": lambda: playground(studio),
+        "steering": lambda: steering(studio),
         "brush": lambda: film(studio),
         "first_visit": lambda: first_visit(studio),
     }

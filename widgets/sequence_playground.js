@@ -1,20 +1,23 @@
 // @ts-check
 // The JavaScript half of `SequencePlayground`.
 
-import { changeScales } from "./sequence_playground/changes.js";
-import { askBox, fetchBox, mutationChips, residueEditor } from "./sequence_playground/editor.js";
+import { changeScales } from "./kit/changes.js";
+import { fetchBox } from "./kit/fetch_box.js";
+import { askBox, mutationChips, residueEditor } from "./sequence_playground/editor.js";
 import { listenTo, scrollToLetter } from "./sequence_playground/input.js";
-import { Kernel } from "./sequence_playground/kernel.js";
+import { Kernel } from "./kit/kernel.js";
 import { letterLayout } from "./sequence_playground/letters.js";
 import { featureTable, picturesOf } from "./sequence_playground/picture.js";
+import { nullsBox } from "./sequence_playground/nulls.js";
 import { plotsOf } from "./sequence_playground/plots.js";
 import { Reading } from "./sequence_playground/reading.js";
-import { positionOf, substituted } from "./sequence_playground/residues.js";
+import { positionOf, substituted, written } from "./sequence_playground/substitutions.js";
 import { Scan, scanLayout } from "./sequence_playground/scan.js";
 import { stripLayout } from "./sequence_playground/strips.js";
 import {
   effectWords,
   fastaOf,
+  named,
   nameWords,
   residueWords,
   saidWords,
@@ -63,7 +66,11 @@ export class Playground {
       stripLayout(/** @type {Reading} */ (this.reading), width, top);
     this.scanLayout = (/** @type {number} */ width, top = 0) =>
       scanLayout(/** @type {Scan} */ (this.scan), width, top);
-    this.kernel = new Kernel(view, () => this.answered());
+    this.kernel = new Kernel(view, () => this.answered(), {
+      needs: "Reading a sequence",
+      kept: "what was read last",
+      again: "read another",
+    });
     const { letters, strips, heat } = plotsOf(this);
     this.letters = letters;
     this.strips = strips;
@@ -75,11 +82,13 @@ export class Playground {
     this.chips = mutationChips(kit, on);
     this.state = kit.element("p", { class: "iplm-words", role: "status", hidden: "" });
     this.effect = kit.element("p", { class: "iplm-effect", role: "status" });
+    this.likelihood = kit.element("p", { class: "iplm-hint", role: "status" });
+    this.nulls = nullsBox(kit, on);
     this.direction = kit.element("p", { class: "iplm-hint", text: this.about.direction });
     this.scroller = kit.element("div", { class: "iplm-letters" }, [this.letters.canvas]);
     this.scanTitle = kit.element("h4", {});
     this.scanPart = kit.element("div", { hidden: "" }, [this.scanTitle, this.heat.canvas]);
-    const words = [this.effect, this.direction];
+    const words = [this.effect, this.likelihood, this.nulls.root, this.direction];
     const parts = [
       this.scroller,
       this.editor.root,
@@ -106,6 +115,9 @@ export class Playground {
       example: () => this.example(),
       mutate: (/** @type {string} */ letter) => this.mutate(letter),
       scan: () => this.position && this.kernel.ask({ position: this.position }),
+      nulls: () => this.kernel.ask({ nulls: true }),
+      select: (/** @type {number} */ feature) => this.view.link.set({ feature }),
+      name: (/** @type {number} */ feature) => this.featureName(feature),
       remove: (/** @type {string} */ mutation) => this.restore(positionOf(mutation)),
       reset: () => this.reset(),
       signal: this.view.signal,
@@ -117,7 +129,7 @@ export class Playground {
     const { link, store, signal } = this.view;
     this.view.onModel(["result"], () => this.arrived());
     this.view.onModel(["scanned"], () => this.scanned());
-    this.view.onModel(["mutations", "missing"], () => this.changed());
+    this.view.onModel(["mutations", "missing", "likelihood", "nulls"], () => this.changed());
     store.on(() => this.changed(), signal);
     link.on(["feature"], () => this.changed(), signal);
     link.on(["brush"], () => this.brushed(), signal);
@@ -295,6 +307,7 @@ export class Playground {
     view.subtitle.textContent = `${nameWords(reading)}${took}`;
     this.effect.textContent = effectWords(reading, about.changed);
     this.effect.hidden = !reading.mutated;
+    this.dressMutant(reading);
     this.direction.hidden = !reading.mutated || !about.direction;
     const able = !kernel.none;
     const before = position ? reading.reference[position - 1] : "";
@@ -315,6 +328,26 @@ export class Playground {
     this.letters.canvas.setAttribute("aria-label", `Sequence of ${name}. ${LETTER_KEYS}`);
     this.strips.canvas.setAttribute("aria-label", `Features of ${name}. ${STRIP_KEYS}`);
     this.heat.canvas.setAttribute("aria-label", `Substitutions in ${name}. ${SCAN_KEYS}`);
+  }
+
+  /** How likely the mutant that is shown is, and its nulls. @param {Reading} reading */
+  dressMutant({ record, reference }) {
+    const { model } = this.view;
+    const mutations = record.mutations.map(written);
+    const [likelihood, nulls] = ["likelihood", "nulls"].map((name) => model.get(name));
+    const same =
+      likelihood.sequence === reference && String(likelihood.mutations) === String(mutations);
+    this.likelihood.textContent = same && mutations.length ? likelihood.words : "";
+    this.likelihood.hidden = !this.likelihood.textContent;
+    const own = nulls.sequence === reference && String(mutations) === nulls.mutation;
+    const able = mutations.length === 1 && !this.kernel.none && same;
+    this.nulls.update(own ? nulls : null, able);
+  }
+
+  /** "761 (Domain, any kind)", as far as the reading names it. @param {number} feature */
+  featureName(feature) {
+    const row = this.reading?.rows[this.reading.place(feature)];
+    return row?.best ? `${feature} (${named(row.best)})` : String(feature);
   }
 
   scanWords() {

@@ -17,9 +17,14 @@ def steered_layer(run: Run, source: str = "sae", device: str = "auto") -> "Steer
     Raises PipelineError for a run without a PLM, or whose PLM is not the one that the source was
     trained on.
     """
+    return layer_of(Encoder(run, source, device))
+
+
+def layer_of(encoder: Encoder) -> "SteeredLayer":
+    """The layer of a model that is loaded already."""
     from interplm_nb.steering.steered_layer import SteeredLayer
 
-    encoder = Encoder(run, source, device)
-    activations = run.activations(source)
+    activations = encoder.run.activations(encoder.source)
     fired = np.asarray(activations.n_active(), np.float32) / max(activations.n_residues, 1)
-    return SteeredLayer(encoder.plm, encoder.sae.to(encoder.plm.device), encoder.maxima, fired)
+    sae = encoder.sae.to(encoder.plm.device)
+    return SteeredLayer(encoder.plm, sae, encoder.maxima, fired)

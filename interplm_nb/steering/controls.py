@@ -77,3 +77,16 @@ def along_random(changes: Sequence[Change], seed: int) -> list[Change]:
 def atom_alone(changes: Sequence[Change]) -> list[Change]:
     """The atoms added at the same strength, without reading the features."""
     return [replace(change, how="add") for change in changes]
+
+
+def matched_changes(at: SteeredLayer, changes: Sequence[Change], seed: int = 0) -> list[Change]:
+    """The same changes of other features: for each feature one of its `matched_features`.
+
+    No feature is drawn twice, and none that is itself changed.
+    """
+    taken, controls = {change.feature for change in changes}, []
+    for change in changes:
+        (feature,) = matched_features(at, change.feature, 1, seed, taken)
+        taken.add(feature)
+        controls.append(replace(change, feature=feature))
+    return controls

@@ -234,7 +234,10 @@ def check_layers(interventions: Sequence[Intervention]) -> None:
 
 @torch.no_grad()
 def steered_logits(
-    interventions: Sequence[Intervention], sequence: str, where: Where = "output"
+    interventions: Sequence[Intervention],
+    sequence: str,
+    where: Where = "output",
+    below: Tensor | None = None,
 ) -> Tensor:
     """Logits of one sequence under each row of changes, with the layers below run once.
 
@@ -246,6 +249,9 @@ def steered_logits(
         Residue letters; for a masked model, `<mask>` is one residue.
     where
         Change the layer's output, or the state inside a recurrent layer.
+    below
+        The unsteered output [1, T, width] of the lowest steered layer, if it is known: nothing is
+        run up to there. A change inside a recurrence does not use it.
 
     Returns
     -------
@@ -269,8 +275,9 @@ def steered_logits(
         found = plm.forward(many, logits=True, **edits(interventions, lengths * rows, where))
     else:
         lowest = min(interventions, key=lambda one: one.layer)
-        h = plm.forward(tokens, [lowest.layer]).representations[lowest.layer]
-        changed = lowest.applied(h, lengths).expand(rows, -1, -1)
+        if below is None:
+            below = plm.forward(tokens, [lowest.layer]).representations[lowest.layer]
+        changed = lowest.applied(below, lengths).expand(rows, -1, -1)
         above = {one.layer: one.edit(lengths * rows) for one in interventions if one is not lowest}
         found = plm.forward(many, edit=above, logits=True, given=(lowest.layer, changed))
     assert found.logits is not None

@@ -21,6 +21,7 @@ from interplm_nb.widgets.residue_tracks import ResidueTracks
 from interplm_nb.widgets.selection import Selection
 from interplm_nb.widgets.sequence_logo import SequenceLogo
 from interplm_nb.widgets.sheet import figure_of, sheet_of
+from interplm_nb.widgets.steering.steering_panel import SteeringPanel
 from interplm_nb.widgets.structure.loaders import Structures
 from interplm_nb.widgets.structure.structure_view import StructureView
 from interplm_nb.widgets.view import View
@@ -45,9 +46,9 @@ PAGE_HEIGHT = 800
 class Workbench(View):
     """Every view of a run's features in one cell, linked by one `Selection`.
 
-    The views are attributes: table, atlas, concepts, histogram, logo, tracks, structure. They fill
-    the height that the page gives; where there is no room for all, `list_tab` and `feature_tab` are
-    the views in front of their tabs.
+    The views are attributes: table, atlas, concepts, histogram, logo, steering, tracks, structure.
+    They fill the height that the page gives; where there is no room for all, `list_tab` and
+    `feature_tab` are the views in front of their tabs.
 
     Parameters
     ----------
@@ -81,6 +82,7 @@ class Workbench(View):
     concepts = anywidget.WidgetTrait().tag(sync=True)
     histogram = anywidget.WidgetTrait().tag(sync=True)
     logo = anywidget.WidgetTrait().tag(sync=True)
+    steering = anywidget.WidgetTrait().tag(sync=True)
     tracks = anywidget.WidgetTrait().tag(sync=True)
     structure = anywidget.WidgetTrait().tag(sync=True)
 
@@ -88,7 +90,7 @@ class Workbench(View):
         ("table", "atlas"), "table", help="the view in front, of those of all features"
     ).tag(sync=True)
     feature_tab = t.Enum(
-        ("histogram", "logo", "concepts"),
+        ("histogram", "logo", "concepts", "steering"),
         "histogram",
         help="the view in front, of those of the selected feature",
     ).tag(sync=True)
@@ -108,6 +110,7 @@ class Workbench(View):
             "concepts": ConceptPanel(data),
             "histogram": ActivationHistogram(data),
             "logo": SequenceLogo(data),
+            "steering": SteeringPanel(data),
             "tracks": ResidueTracks(data),
             "structure": StructureView(data),
         }

@@ -12,7 +12,10 @@ expect = pytest.importorskip(
     "playwright.sync_api", reason="browser tests need playwright (pip install -e '.[dev]')"
 ).expect
 
-KINDS = ("features", "atlas", "concepts", "histogram", "logo", "tracks", "structure")
+KINDS = (
+    *("features", "atlas", "concepts", "histogram", "logo", "steering", "tracks"),
+    "structure",
+)
 """The class of each view is `iplm-<kind>`."""
 
 

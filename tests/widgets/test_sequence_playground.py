@@ -16,18 +16,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.pipeline.run import ANY_LENGTH
+from interplm_nb.pipeline.run import ANY_LENGTH, Run
 from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.plm import fetching
 from interplm_nb.plm.fetching import Fetch
 from interplm_nb.plm.record import ModelRecord
+from interplm_nb.widgets import model_view
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.packing import unpack
-from interplm_nb.widgets.playground import sequence_playground
 from interplm_nb.widgets.playground.figure import limit_of
 from interplm_nb.widgets.playground.result import effects, peaks, strongest
-from interplm_nb.widgets.playground.sequence_playground import NO_TORCH, SequencePlayground
+from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from tests.widgets.fake_annotator import FakeAnnotator, values_of
 from tests.widgets.small_run import simple_run
 
@@ -75,7 +76,7 @@ class Weights:
         self.asked = FakeAnnotator()
         monkeypatch.setattr(fetching, "to_fetch", self.to_fetch)
         monkeypatch.setattr(fetching, "fetch", self.fetch)
-        monkeypatch.setattr(sequence_playground, "Annotator", lambda *_: self.asked)
+        monkeypatch.setattr(model_view, "Annotator", lambda *_: self.asked)
 
     def to_fetch(self, name: str) -> Fetch | None:
         return None if self.here else Fetch(name, 76_992_389, "by pip", "CC BY-NC 4.0")
@@ -285,9 +286,11 @@ def test_a_model_that_cannot_be_loaded_is_said_and_what_was_read_stays(
 
     playground._annotator = missing  # type: ignore[assignment]
     playground.sequence = "MKV"
-    assert (
-        playground.problem == NO_TORCH and playground.result == before and playground.progress == ""
+    assert playground.problem == (
+        "Reading a sequence runs the model, which needs torch, and torch is not installed here: "
+        "run `pip install torch`, then restart the kernel."
     )
+    assert playground.result == before and playground.progress == ""
 
     def wrong(*_: object) -> None:
         raise PipelineError("the run has no links")
@@ -469,3 +472,49 @@ def test_peaks_are_those_of_dense_arrays(both: np.ndarray) -> None:
     assert strongest(csr_array(values)).tolist() == sorted(
         found.features.tolist(), key=lambda f: (-top[f], f)
     )
+
+
+@pytest.fixture(scope="module")
+def own_model(tiny_run: Run) -> FeatureData:
+    return FeatureData(tiny_run, structures={})
+
+
+def test_the_likelihood_of_a_mutant_is_said_with_its_method(own_model: FeatureData) -> None:
+    playground = SequencePlayground(own_model, sequence="MKTAYIAKQRQISF")
+    assert playground.likelihood == {}
+    playground.mutations = ["K2W", "Y5G"]
+    plm = Encoder(own_model.pages.run, device="cpu").plm
+    tokens = plm.tokens(["M<mask>TA<mask>IAKQRQISF"])
+    logits = plm.forward(tokens, logits=True).logits
+    assert logits is not None
+    log_p = logits[0].float().log_softmax(-1)
+    letters = plm.classes(plm.tokens(["KWYG"]))[0, plm.first_residue :]
+    k, w, y, g = letters[:4].tolist()
+    first, second = log_p[plm.first_residue + 1], log_p[plm.first_residue + 4]
+    nats = float(first[w] - first[k] + second[g] - second[y])
+    words = playground.likelihood["words"]
+    assert words.startswith("To esm2-mini, the mutant is") and "(masked marginals)" in words
+    said = words.partition("ratio ")[2].partition(" nats")[0].replace("−", "-")
+    assert float(said) == pytest.approx(nats, abs=0.006)
+    assert playground.likelihood["mutations"] == ["K2W", "Y5G"]
+    playground.mutations = []
+    assert playground.likelihood == {}
+
+
+def test_features_lost_and_gained_come_with_their_nulls(own_model: FeatureData) -> None:
+    playground = SequencePlayground(own_model, sequence="MKTAYIAKQRQISF", mutations=["K2W"])
+    assert playground.nulls == {}, "nothing is compared unasked"
+    playground._told(None, {"nulls": True}, [])
+    found = playground.nulls
+    assert not playground.problem and (found["mutation"], found["least"]) == ("K2W", 0.25)
+    assert "for the 18 other substitutions at the site" in found["sentence"]
+    assert found["n"] >= len(found["features"])
+    for row in found["features"]:
+        assert row["kind"] in ("lost", "gained") and row["change"] >= 0.25
+        assert 1 / 19 <= row["p_site"] <= 1
+
+
+def test_an_annotator_of_ones_own_says_no_likelihood(playground: SequencePlayground) -> None:
+    playground.sequence = SEQUENCE
+    playground.mutations = ["W5A"]
+    assert playground.likelihood == {} and not playground.problem

@@ -2,7 +2,7 @@
 // What a person types and presses: the box for a sequence, the twenty amino acids, the mutations
 // that were made.
 
-import { AMINO_ACID } from "./residues.js";
+import { AMINO_ACID } from "../kit/amino_acids.js";
 
 /** @import { Kit } from "../kit/types.js" */
 
@@ -66,45 +66,6 @@ export function askBox(kit, { read, example, signal, limit }) {
     for (const control of [box, go, use]) control.disabled = !able;
   };
   return { root, box, update };
-}
-
-/**
- * What must be fetched before anything can be read, and the button that fetches it.
- * @param {Kit} kit @param {{ fetch: () => void, signal: AbortSignal }} on
- */
-export function fetchBox(kit, { fetch, signal }) {
-  const make = kit.element;
-  const words = make("p", {});
-  const go = make("button", { type: "button" });
-  const licence = make("span", { class: "iplm-hint" });
-  const parts = [words, make("div", { class: "iplm-asks" }, [go, licence])];
-  const root = make(
-    "div",
-    { class: "iplm-fetch", role: "group", "aria-label": "Weights of the model", hidden: "" },
-    parts,
-  );
-  go.addEventListener(
-    "click",
-    () => {
-      if (go.getAttribute("aria-disabled") !== "true") fetch();
-    },
-    { signal },
-  );
-  /**
-   * @param {{ text?: string, button?: string, licence?: string }} missing @param {boolean} busy
-   * @returns {boolean} has the button gone that the focus was on?
-   */
-  const update = (missing, busy) => {
-    const focused = root.getRootNode().activeElement === go;
-    const before = root.hidden;
-    root.hidden = !missing.text;
-    words.textContent = missing.text ?? "";
-    go.textContent = missing.button ?? "";
-    go.setAttribute("aria-disabled", String(busy)); // not `disabled`, which would drop the focus
-    licence.textContent = missing.licence ?? "";
-    return focused && !before && root.hidden;
-  };
-  return { root, update };
 }
 
 /**

@@ -2,7 +2,7 @@
 // What is saved: letters, scan and strips below one another, and a table of the features.
 
 import { paintLetters, paintScan, paintStrips } from "./plots.js";
-import { written } from "./residues.js";
+import { written } from "./substitutions.js";
 import { effectWords, nameWords } from "./words.js";
 
 /** @import { Surface } from "../kit/types.js" */

@@ -1,7 +1,7 @@
 // @ts-check
 // The three pictures of the playground: letters, features along them, a scan.
 
-import { limitOf } from "./changes.js";
+import { limitOf } from "../kit/changes.js";
 import { drawLetters } from "./letters.js";
 import { drawScan } from "./scan.js";
 import { drawStrips } from "./strips.js";

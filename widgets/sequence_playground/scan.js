@@ -1,8 +1,8 @@
 // @ts-check
 // All substitutions of one residue: what each does to the features that change most, as a heat map.
 
-import { changeBar, changeStep, limitOf, signed } from "./changes.js";
-import { AMINO_ACID } from "./residues.js";
+import { changeBar, changeStep, limitOf, signed } from "../kit/changes.js";
+import { AMINO_ACID } from "../kit/amino_acids.js";
 
 /** @import { Kit, Lut, Packed, Surface, Theme } from "../kit/types.js" */
 

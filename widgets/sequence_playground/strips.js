@@ -1,7 +1,7 @@
 // @ts-check
 // Named stretches and features along the sequence, one row each.
 
-import { changeBar, changeStep } from "./changes.js";
+import { changeBar, changeStep } from "../kit/changes.js";
 import { cellsAcross } from "./reading.js";
 import { confidenceWords, named, valueWords } from "./words.js";
 

@@ -4,7 +4,8 @@
 import { conceptName } from "../kit/concept_names.js";
 import { fixed } from "../kit/scales.js";
 import { rangeWords } from "../kit/words.js";
-import { AMINO_ACID, written } from "./residues.js";
+import { AMINO_ACID } from "../kit/amino_acids.js";
+import { written } from "./substitutions.js";
 
 /** @import { Playground } from "../sequence_playground.js" */
 

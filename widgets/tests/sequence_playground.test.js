@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { changeStep, limitOf, signed } from "../sequence_playground/changes.js";
+import { changeStep, limitOf, signed } from "../kit/changes.js";
 import { letterAt, letterLayout, letterPlace } from "../sequence_playground/letters.js";
 import { cellsAcross, Reading } from "../sequence_playground/reading.js";
-import { substituted } from "../sequence_playground/residues.js";
+import { substituted } from "../sequence_playground/substitutions.js";
 import { itemAt, positionAt, stripLayout } from "../sequence_playground/strips.js";
 import { effectWords, residueWords, valueWords } from "../sequence_playground/words.js";
 

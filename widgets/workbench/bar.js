@@ -13,6 +13,7 @@ const KEYS = [
   ["arrows + − 0", "map: the nearest feature that way; zoom; all of it"],
   ["← →", "histogram: move the brush; with Shift, its upper end"],
   ["← → Enter", "logo: along the columns; select the residue of one"],
+  ["arrows Enter", "steering: along residues and amino acids; where predictions move most"],
   ["arrows Enter", "tracks: another protein or residue; its maximum"],
   ["+ − 0 L", "tracks: zoom; whole sequences; letters. Shift and ← → pan"],
   ["arrows + − R", "structure: turn, zoom, reset; Shift and arrows move it"],

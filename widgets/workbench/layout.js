@@ -16,7 +16,7 @@ export const PANES = [
     name: "feature",
     label: "The selected feature",
     trait: "feature_tab",
-    views: ["histogram", "logo", "concepts"],
+    views: ["histogram", "logo", "concepts", "steering"],
   },
   { name: "tracks", label: "Residue tracks", trait: "", views: ["tracks"] },
   { name: "structure", label: "Structure", trait: "", views: ["structure"] },
@@ -29,6 +29,7 @@ export const TITLES = {
   histogram: "Histogram",
   logo: "Logo",
   concepts: "Concepts",
+  steering: "Steering",
   tracks: "Tracks",
   structure: "Structure",
 };

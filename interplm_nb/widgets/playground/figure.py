@@ -81,7 +81,7 @@ def playground_figure(
             panels[1],
             changes,
             length,
-            _change_map(),
+            change_map(),
             (-limit, limit),
             "change (mutant - reference, share of the maximum)",
         )
@@ -176,7 +176,8 @@ def _cells(values: np.ndarray) -> np.ndarray:
     )
 
 
-def _change_map() -> Any:
+def change_map() -> Any:
+    """The colours of changes, for matplotlib."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("change", list(CHANGE_SCALE))

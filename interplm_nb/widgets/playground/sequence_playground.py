@@ -1,6 +1,5 @@
 """Type or paste a sequence, see its features and concepts, change a residue, see the effect."""
 
-import logging
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,39 +11,32 @@ from scipy.sparse import csr_array
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.calibration import MIN_CONFIDENCE
 from interplm_nb.features.logos import AMINO_ACIDS
-from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.plm import fetching
+from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.proteins import Proteins
-from interplm_nb.questions.annotate import AnnotatedSequences, Annotator
+from interplm_nb.questions.annotate import AnnotatedSequences
 from interplm_nb.readers.report import InputError
-from interplm_nb.widgets.feature_data import UNREADABLE, FeatureData
+from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY
+from interplm_nb.widgets.model_view import ModelView
 from interplm_nb.widgets.packing import pack
+from interplm_nb.widgets.playground.consequences import likelihood, lost_and_gained
+from interplm_nb.widgets.playground.direction import direction_words
 from interplm_nb.widgets.playground.figure import (
     CHANGE_SCALE,
     CHANGE_SCALE_ON_DARK,
     playground_figure,
 )
-from interplm_nb.widgets.playground.model import direction_words, missing_words
 from interplm_nb.widgets.playground.mutations import Mutation, mutated, read_mutations, read_one
 from interplm_nb.widgets.playground.result import CHANGED, EFFECTS, Reading, effects, packed_result
-from interplm_nb.widgets.view import View
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-log = logging.getLogger(__name__)
 
 REMEMBERED = 32
 """Sequences whose reading is kept."""
 
 SCANNED_FEATURES = 12
 """Features of a scan that are shown: those that change most under any substitution."""
-
-NO_TORCH = (
-    "The playground runs the model, which needs torch, and torch is not installed here: "
-    "run `pip install torch`, then restart the kernel."
-)
 
 
 class Asked(Protocol):
@@ -59,7 +51,7 @@ class Asked(Protocol):
         ...
 
 
-class SequencePlayground(View):
+class SequencePlayground(ModelView):
     """Your own sequence: which features fire where, what they name, what a mutation changes.
 
     Substitutions are made residue by residue, and every feature is compared on every residue. It
@@ -85,6 +77,8 @@ class SequencePlayground(View):
     """
 
     code_name = "sequence_playground"
+    needs = "Reading a sequence"
+    failed = "This sequence could not be read"
 
     sequence = t.Unicode(
         "", help="the reference, plain or FASTA, of at most about['limit'] residues; empty: none"
@@ -100,11 +94,11 @@ class SequencePlayground(View):
     scanned = t.Bytes(
         help="what all substitutions of one residue do, packed; empty: none requested"
     ).tag(sync=True)
-    progress = t.Unicode("", help="what is being done; empty: nothing").tag(sync=True)
-    problem = t.Unicode("", help="why the last request failed, for a person").tag(sync=True)
-    missing = t.Dict(
-        read_only=True,
-        help="text, button and licence where the model's weights must be fetched first; else empty",
+    likelihood = t.Dict(
+        help="sequence, mutations, and words: how likely the mutant is; empty: no mutation"
+    ).tag(sync=True)
+    nulls = t.Dict(
+        help="features that one mutation takes and gives, beside two nulls; empty: not requested"
     ).tag(sync=True)
     about = t.Dict(
         read_only=True,
@@ -139,14 +133,8 @@ class SequencePlayground(View):
             "scale_on_dark": list(CHANGE_SCALE_ON_DARK),
         }
 
-    @t.default("missing")
-    def _not_here(self) -> dict[str, str]:
-        return missing_words(self.data.pages.run) if self._annotator is None else {}
-
-    def _look_again(self) -> bool:
-        """Whether weights are missing now: another program may have fetched them."""
-        self.set_trait("missing", self._not_here())
-        return bool(self.missing)
+    def _asks_run(self) -> bool:
+        return self._annotator is None
 
     @t.validate("sequence")
     def _clean(self, proposal: Any) -> str:
@@ -181,7 +169,7 @@ class SequencePlayground(View):
             self._answer()
 
     def _told(self, _: Any, message: dict[str, Any], __: Any) -> None:
-        """What the browser asks for: `fetch`, read `text`, set `mutations`, scan a `position`."""
+        """What the browser asks for: `fetch`, a `text`, `mutations`, `nulls`, a `position`."""
         self.problem = ""
         try:
             if "fetch" in message:
@@ -190,6 +178,8 @@ class SequencePlayground(View):
                 self._show(message["text"])
             elif "mutations" in message:
                 self.mutations = message["mutations"]
+            elif "nulls" in message:
+                self._trying(self._show_nulls)
             elif "position" in message:
                 self._show_scan(int(message["position"]))
         except t.TraitError as error:
@@ -212,28 +202,6 @@ class SequencePlayground(View):
             self._show(text)
         else:
             self._answer()
-
-    def _tell_done(self) -> None:
-        """Whoever asked hears that it is over, even where nothing has changed."""
-        self.send({"done": True})
-
-    def fetch(self) -> None:
-        """Fetch the model's weights where they are not here, then read the sequence.
-
-        Raises ConnectionError where they cannot be fetched, with the way out.
-        """
-        self._fetch_weights()
-        self._answer()
-
-    def _fetch_weights(self) -> None:
-        model = self.data.pages.run.model()
-        try:
-            if model and self.missing:
-                self.progress = f"Fetching {model.name}"
-                fetching.fetch(model.weights)
-        finally:
-            self.progress = ""
-            self._look_again()
 
     def effects(self) -> pl.DataFrame:
         """What the mutations change, on all features, the largest change first.
@@ -285,21 +253,28 @@ class SequencePlayground(View):
             self.result, self.problem = b"", ""
             return
         if not self._look_again():
-            self._trying(lambda: setattr(self, "result", pack(*self._packed(self._current()))))
+            self._trying(self._show_reading)
 
-    def _trying(self, act: Any, failed: str = "This sequence could not be read") -> None:
-        try:
-            act()
-            self.problem = ""
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            self.problem = NO_TORCH
-        except UNREADABLE as error:
-            log.exception("the playground")
-            self.problem = f"{failed}: {error}"
-        finally:
-            self.progress = ""
+    def _show_reading(self) -> None:
+        """Send the features, then the likelihood, which takes a pass of its own."""
+        self.result = pack(*self._packed(self._current()))
+        now = {"sequence": self.sequence, "mutations": self.mutations}
+        if not self.mutations or not isinstance(encoder := self._reader(), Encoder):
+            self.likelihood = {}
+        elif any(self.likelihood.get(name) != value for name, value in now.items()):
+            self.progress = "Likelihood of the mutant"
+            words = likelihood(encoder, self.sequence, self._mutations())
+            self.likelihood = {**now, "words": words}
+
+    def _show_nulls(self) -> None:
+        """Send what the mutation takes and gives, beside its nulls."""
+        (mutation,), encoder = self._mutations(), self._reader()
+        assert isinstance(encoder, Encoder)  # the button is there for the run's own model
+        self.progress = f"Reading {mutation}, other substitutions there, and the same elsewhere"
+        self.nulls = lost_and_gained(encoder, self.sequence, mutation)
+
+    def _reader(self) -> Asked:
+        return self._annotator or self._loaded()
 
     def _packed(self, readings: list[Reading]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         pages, chosen = self.data.pages, self.selection.feature
@@ -343,7 +318,7 @@ class SequencePlayground(View):
         """Those that are not remembered go through the model together, once."""
         missing = [s for s in dict.fromkeys(sequences) if s not in self._readings]
         if missing:
-            annotator = self._loaded()
+            annotator = self._reader()
             self.progress = f"Reading {len(missing[0]):,} residues"
             found = annotator(
                 Proteins.from_sequences({str(i): s for i, s in enumerate(missing)}),
@@ -367,14 +342,6 @@ class SequencePlayground(View):
                 f"{wanted:,}; give the annotator of this source"
             )
 
-    def _loaded(self) -> Asked:
-        if self._annotator is None:
-            if self._look_again():
-                raise PipelineError(f"{self.missing['text']} Press its button, or call fetch()")
-            self.progress = "Loading the model"
-            self._annotator = Annotator(self.data.pages.run, self.data.pages.source)
-        return self._annotator
-
     def _scan(self, position: int) -> pl.DataFrame:
         if not 1 <= position <= len(self.sequence):
             raise ValueError(
@@ -387,7 +354,7 @@ class SequencePlayground(View):
             Mutation(position, before, letter) for letter in AMINO_ACIDS if letter != before
         ]
         reference = self._read([self.sequence])[0].values
-        annotator = self._loaded()
+        annotator = self._reader()
         self.progress = f"Reading {len(mutations)} substitutions"
         found = annotator.activations(
             Proteins.from_sequences({str(m): mutated(self.sequence, [m]) for m in mutations})

@@ -66,7 +66,7 @@ def test_the_workbench_has_no_serious_fault(
     shown.page.locator(".iplm-tracks .iplm-say").filter(has_text=accession).wait_for()
     assert faults(shown) == []
     shown.page.locator(".iplm-keys summary").click()  # it covers the tabs
-    for tabs in (("Table", "Histogram"), ("Map", "Logo"), ("Map", "Concepts")):
+    for tabs in (("Table", "Histogram"), ("Map", "Logo"), ("Map", "Concepts"), ("Map", "Steering")):
         for name in tabs:
             shown.page.get_by_role("tab", name=name, exact=True).click()
         shown.settled()

@@ -84,22 +84,24 @@ def test_a_narrow_page_is_one_column(show: Callable, bench: Workbench) -> None:
 def test_tabs_by_keyboard_and_the_address_remembers_them(show: Callable, bench: Workbench) -> None:
     page = opened(show, bench, 1050, 750).page
     tabs = page.get_by_role("tablist", name="The selected feature").get_by_role("tab")
-    assert tabs.all_inner_texts() == ["Histogram", "Logo", "Concepts"]
+    assert tabs.all_inner_texts() == ["Histogram", "Logo", "Concepts", "Steering"]
     page.get_by_role("tab", name="Histogram").focus()
     for key, name, kind in (
         ("ArrowRight", "Logo", "logo"),
         ("ArrowRight", "Concepts", "concepts"),
+        ("ArrowRight", "Steering", "steering"),
         ("ArrowRight", "Histogram", "histogram"),
-        ("ArrowLeft", "Concepts", "concepts"),
+        ("ArrowLeft", "Steering", "steering"),
         ("Home", "Histogram", "histogram"),
-        ("End", "Concepts", "concepts"),
+        ("End", "Steering", "steering"),
+        ("ArrowLeft", "Concepts", "concepts"),
         ("ArrowLeft", "Logo", "logo"),
     ):
         page.keyboard.press(key)
         assert page.evaluate("document.activeElement.textContent") == name
         page.locator(f".iplm-{kind}").wait_for()
         chosen = tabs.evaluate_all("ts => ts.map(t => [t.ariaSelected, t.tabIndex])")
-        assert sorted(chosen) == [["false", -1], ["false", -1], ["true", 0]]
+        assert sorted(chosen) == [*[["false", -1]] * 3, ["true", 0]]
     page.locator(".iplm-logo canvas[data-drawn]").wait_for()
     panel = page.locator(f"#{page.get_by_role('tab', name='Logo').get_attribute('aria-controls')}")
     assert panel.get_attribute("role") == "tabpanel" and panel.is_visible()

@@ -354,3 +354,45 @@ def test_files_hold_what_is_seen(shown: Any) -> None:
         ["mine", "W5A", "1"],
     ]
     assert lines[1].endswith(",0.8,5,0.8,11,-0.8,5,0.8,0")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_likelihood_of_a_mutant_and_its_nulls_are_read(
+    show: Callable, demo_data: FeatureData, scheme: str
+) -> None:
+    demo_data.selection.update({"feature": 1, "brush": [], "accession": "", "position": None})
+    made = SequencePlayground(demo_data, FakeAnnotator(1024), sequence=SEQUENCE, mutations=["W5A"])  # type: ignore[arg-type]
+    words = "To esm2-mini, the mutant is less likely than the reference: ... (masked marginals)."
+    made.likelihood = {"sequence": SEQUENCE, "mutations": ["W5A"], "words": words}
+    row = {"feature": 7, "place": "at the site", "kind": "lost", "change": 0.5, "position": 5}
+    made.nulls = {
+        "sequence": SEQUENCE,
+        "mutation": "W5A",
+        "sentence": "W5A: features 1 lost.",
+        "features": [{**row, "p_site": 1 / 19, "p_same": None}],
+        "n": 1,
+        "least": 0.25,
+    }
+    shown = show(made, width=640, height=1500, scheme=scheme)
+    assert shown.page.get_by_text(words).is_visible()
+    table = shown.page.locator(".iplm-nulls table")
+    assert table.locator("tbody tr").all_inner_texts() == ["7\t−0.50 lost\t5, at the site\t0.05\t–"]
+    assert "a change of 0.25 of the maximum or more" in text(shown, "iplm-nulls")
+    if AXE.exists():
+        assert serious(shown.page) == []
+    table.get_by_role("button", name="7").click()
+    assert shown.selected("feature") == 7
+
+
+def test_nulls_are_asked_for_by_a_button_where_the_runs_model_reads(
+    show: Callable, demo_data: FeatureData
+) -> None:
+    made = SequencePlayground(demo_data, FakeAnnotator(1024), sequence=SEQUENCE, mutations=["W5A"])  # type: ignore[arg-type]
+    shown = show(made, width=640, height=1500)
+    page, name = shown.page, "Lost and gained, with nulls"
+    page.evaluate(CONNECTED)
+    assert page.get_by_role("button", name=name).count() == 0, "no likelihood: not the run's model"
+    said = {"sequence": SEQUENCE, "mutations": ["W5A"], "words": "likely"}
+    page.evaluate(f"said => {MODEL}.set('likelihood', said)", said)
+    page.get_by_role("button", name=name).click()
+    assert page.evaluate("window.sent") == [{"nulls": True}]

@@ -1,10 +1,10 @@
 // @ts-check
 // Colours of changes: from a loss over nothing to a gain.
 
-import { lutOf } from "../kit/colours.js";
-import { fixed } from "../kit/scales.js";
+import { lutOf } from "./colours.js";
+import { fixed } from "./scales.js";
 
-/** @import { Lut, Surface, Theme } from "../kit/types.js" */
+/** @import { Lut, Surface, Theme } from "./types.js" */
 
 const LIMITS = [0.1, 0.25, 0.5, 1];
 
@@ -29,14 +29,24 @@ export function changeScales({ scale, scale_on_dark }) {
  * @param {Theme} theme
  * @param {Lut} lut
  * @param {number} limit @param {number} x @param {number} y @param {number} width
+ * @param {string} [unit]
  */
-export function changeBar(surface, theme, lut, limit, x, y, width) {
+export function changeBar(
+  surface,
+  theme,
+  lut,
+  limit,
+  x,
+  y,
+  width,
+  unit = "change, share of the maximum",
+) {
   const style = { fill: theme.text, size: 10.5 };
   surface.text(x, y + 5, `−${limit}`, style);
   for (let i = 0; i < width; i++)
     surface.rect(x + 30 + i, y, 1.5, 10, lut.css[Math.round((255 * i) / (width - 1))]);
   surface.frame(x + 30, y, width, 10, theme.line);
-  surface.text(x + width + 35, y + 5, `+${limit} change, share of the maximum`, style);
+  surface.text(x + width + 35, y + 5, `+${limit} ${unit}`, style);
 }
 
 /** A change with its sign, to two decimals. @param {number} change */

@@ -2,14 +2,19 @@
 // Questions to the kernel and their state. Only a kernel has the model; a page without one shows
 // what was read last.
 
-/** @import { View } from "../kit/types.js" */
+/** @import { View } from "./types.js" */
 
 const PATIENCE = 4000; // ms before it is said that no kernel answers
 
 export class Kernel {
-  /** @param {View} view @param {() => void} changed */
-  constructor(view, changed) {
+  /**
+   * @param {View} view @param {() => void} changed
+   * @param {{ needs: string, kept: string, again: string }} said on a page without a kernel: what
+   *   needs the model, what the page shows, what the notebook could do
+   */
+  constructor(view, changed, said) {
     const { model } = view;
+    this.said = said;
     this.model = model;
     this.changed = changed;
     /** @type {"idle" | "asked" | "silent"} */
@@ -69,15 +74,16 @@ export class Kernel {
 
   /**
    * Why nothing, or nothing new, is shown; empty: all is well.
-   * @param {boolean} read has anything been read? @returns {{ text: string, kind: string }}
+   * @param {boolean} read is an answer on the page? @returns {{ text: string, kind: string }}
    */
   words(read) {
     const { model } = this;
     if (this.none) {
-      const kept = read ? " It shows what was read last." : "";
+      const { needs, kept, again } = this.said;
+      const shown = read ? ` It shows ${kept}.` : "";
       const text =
-        `Reading a sequence needs the model, and this page has no kernel.${kept} ` +
-        "Run the notebook to read another.";
+        `${needs} needs the model, and this page has no kernel.${shown} ` +
+        `Run the notebook to ${again}.`;
       return { text, kind: "missing" };
     }
     if (model.get("progress")) return { text: `${model.get("progress")} …`, kind: "loading" };
