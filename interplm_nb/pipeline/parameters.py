@@ -548,6 +548,9 @@ class InterpretParameters(StageParameters):
         "random:200",
         description="Features to describe: f1:0.5, random:200, ids:12;40, all.",
     )
+    found: bool = Field(
+        True, description="Describe features that match a concept too, apart from the others."
+    )
     sees: Sees = Field(
         "annotations",
         description="What a describer sees: sequence, names, or annotations with names.",

@@ -11,10 +11,11 @@ import pytest
 from interplm_nb.interpret.explain import DESCRIPTIONS, OTHERS
 from interplm_nb.interpret.judge import JUDGED
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions.feature_tables import FeatureTables
+from interplm_nb.questions.feature_tables import OF_STATISTICS, FeatureTables
 from interplm_nb.saving import write_parquet
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.feature_words import NEAREST, feature_words
+from tests import shipped
 
 INTERPRETED = "interpreted/statistical/sae"
 
@@ -43,13 +44,13 @@ def test_columns_are_the_tables_rows(tables: FeatureTables) -> None:
     found = tables.columns
     assert found["feature"].n_unique() == found.height == len(run.maxima())
     motifs = {r["feature"]: r for r in run.feature_table("motifs").to_dicts()}
-    said = {r["feature"]: r for r in run.interpretation("descriptions").to_dicts()}
-    judged = run.interpretation("judged").filter(given="description")
+    said = {r["feature"]: r for r in shipped.interpretation("descriptions").to_dicts()}
+    judged = shipped.interpretation("judged").filter(given="description")
     r_of = dict(judged.select("feature", "pearson").iter_rows())
     for own in run.feature_table("statistics").to_dicts():
         feature = own["feature"]
         shown = row(found, feature)
-        for name in ("density_class", "protein_frequency", "protein_entropy", "shape", "mean_run"):
+        for name in set(OF_STATISTICS) - {"period", "top_amino_acid"}:
             assert shown[name] == own[name]
         assert shown["period"] == (own["period"] if own["shape"] == "periodic" else None)
         assert shown["top_amino_acid"] == (own["top_amino_acid"] or None)
@@ -124,8 +125,8 @@ def test_where_a_model_said_nothing_the_next_describer_does(copied: Run) -> None
 def test_what_is_told_of_a_feature_is_in_the_tables(tables: FeatureTables) -> None:
     run = Run.shipped()
     near = run.feature_table("neighbours")
-    described = run.interpretation("descriptions")
-    nulls = run.interpretation("judged").filter(given="another description")
+    described = shipped.interpretation("descriptions")
+    nulls = shipped.interpretation("judged").filter(given="another description")
     for feature in [*described["feature"].head(5), 0, 1, 2]:
         words = feature_words(tables, feature)
         json.dumps(words, allow_nan=False)
