@@ -21,7 +21,9 @@ OF_STATISTICS = (
     *("position_bias", "shape", "mean_run", "longest_run", "period"),
 )
 """The statistics that lists and exports of features have."""
-_FILES: tuple[FeatureTable, ...] = ("statistics", "motifs", "known", "neighbours", "matches")
+_FILES: tuple[FeatureTable, ...] = (
+    *("statistics", "motifs", "known", "neighbours", "matches", "hierarchy"),
+)
 _WORDS: tuple[Interpretation, ...] = ("descriptions", "judged", "recognised")
 
 
@@ -34,6 +36,8 @@ class FeatureTables(NamedTuple):
     known: pl.DataFrame | None
     neighbours: pl.DataFrame | None
     matches: pl.DataFrame | None
+    hierarchy: pl.DataFrame | None
+    """Empty for an SAE without prefixes."""
     descriptions: pl.DataFrame | None
     """`interpret.explain.DESCRIPTIONS` of every describer, language models first, with `kept`, its
     folder."""

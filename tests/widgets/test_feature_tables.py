@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from interplm_nb.features.hierarchy import HIERARCHY
 from interplm_nb.interpret.explain import DESCRIPTIONS, OTHERS
 from interplm_nb.interpret.judge import JUDGED
 from interplm_nb.pipeline.run import Run
@@ -120,6 +121,25 @@ def test_where_a_model_said_nothing_the_next_describer_does(copied: Run) -> None
     assert row(of(copied).columns, feature) == before
     failed = feature_words(of(copied), feature)["descriptions"][0]
     assert (failed["summary"], failed["failed"]) == (None, "refused")
+
+
+def test_parent_and_children_are_those_beyond_chance(copied: Run) -> None:
+    assert feature_words(of(copied), 3)["family"] == {}  # no prefixes
+    rows = [  # feature, parent, share, by_chance
+        *((3, None, 0.0, None), (70, 3, 0.9, 0.01), (71, 3, 0.95, 0.01)),
+        *((72, 3, 0.4, 0.01), (73, 3, 0.9, 0.5), (200, 70, 1 / 3 + 0.5, 0.02)),
+    ]
+    names = ("feature", "parent", "share", "by_chance")
+    table = pl.DataFrame(rows, names, orient="row").with_columns(
+        prefix=pl.lit(64), n_active=pl.lit(9), n_both=pl.lit(8), lift=pl.lit(3.0)
+    )
+    typed = [pl.col(name).cast(kind) for name, kind in HIERARCHY.items()]
+    copied.write_feature_table("hierarchy", table.select(typed), "sae")
+    family = {f: feature_words(of(copied), f)["family"] for f in (3, 70, 72, 200)}
+    assert family[3] == {"parent": [], "children": [[71, 0.95], [70, 0.9]]}
+    assert family[70] == {"parent": [[3, 0.9]], "children": [[200, 0.833333]]}
+    assert family[72] == {"parent": [], "children": []}
+    assert family[200] == {"parent": [[70, 0.833333]], "children": []}
 
 
 def test_what_is_told_of_a_feature_is_in_the_tables(tables: FeatureTables) -> None:
