@@ -562,6 +562,9 @@ class InterpretParameters(StageParameters):
         "",
         description="Table of structures (accession, file), to say where maxima lie; or none.",
     )
+    per_bin: int = Field(
+        2, ge=1, le=COUNT, description="Proteins of each half from each bin below the top one."
+    )
     close: bool = Field(
         False, description="Take silent proteins first from clusters in which others fire."
     )

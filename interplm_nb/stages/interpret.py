@@ -29,6 +29,7 @@ from interplm_nb.interpret.judge import medians
 from interplm_nb.interpret.known import Known
 from interplm_nb.interpret.recognition import average_scores
 from interplm_nb.interpret.recorded import Recorded
+from interplm_nb.interpret.sampling import Sizes
 from interplm_nb.interpret.spending import Metered, Price, estimated_tokens
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
@@ -201,6 +202,7 @@ def terms_of(params: InterpretParameters) -> Terms:
     return Terms(
         params.sees,
         params.judge_sees,
+        Sizes(per_bin=params.per_bin),
         close=params.close,
         twice=params.twice,
         seed=params.seed,
