@@ -1,4 +1,5 @@
-"""What features are: statistics from a large store, the map, and matching two dictionaries.
+"""What features are: statistics from a large store, the map, matching two dictionaries, and the
+hierarchy of a Matryoshka SAE.
 
 Synthetic: 3.5 million residues with 64 of 10,240 features active on each, or the millions named in
 the environment: `FEATURES_SCALE=0.5 make bench BENCH=features`. Each part runs in its own process.
@@ -22,6 +23,7 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.activations_writer import ActivationsWriter
 from interplm_nb.features.atlas import atlas
 from interplm_nb.features.families import cosine, matches, random_dictionary
+from interplm_nb.features.hierarchy import SHIFTS, hierarchy
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.features.patterns import activation_patterns
 from interplm_nb.features.statistics import feature_statistics
@@ -29,7 +31,8 @@ from interplm_nb.pipeline.memory import PeakMemory
 from interplm_nb.proteins import Proteins
 
 N_FEATURES, DRAWN, WIDTH, SEED, THRESHOLD = 10_240, 67, 1280, 0, 0.05
-SECONDS, GIB, TIMES, MAP_S, MATCHING_S = 60.0, 2.0, 20.0, 90.0, 60.0
+SECONDS, GIB, TIMES, MAP_S, MATCHING_S, HIERARCHY_S = 60.0, 2.0, 20.0, 90.0, 60.0, 180.0
+SAMPLE, PREFIXES = 100_000, (640, 1280, 2560, 5120, N_FEATURES)
 SLICE = 12
 """Features that the plain loop is timed on, drawn at random."""
 
@@ -56,6 +59,9 @@ def run() -> list[Figure]:
         plain = _alone(_plain, folder)
     drawn = _alone(_map)
     found, null = _alone(_matching)
+    with tempfile.TemporaryDirectory() as name:
+        _store(Path(name), SAMPLE)
+        parents = _alone(_hierarchy, Path(name))
     whole = statistics.seconds + shapes.seconds
     memory = max(statistics.gib, shapes.gib)
     parts = (
@@ -89,6 +95,14 @@ def run() -> list[Figure]:
             "s",
             f"cosines of {WIDTH} dimensions, assignment, ambiguity; {found.processor:.0f} s of "
             f"processor time; the null takes {null.seconds:.0f} s more; {found.gib:.1f} GiB",
+        ),
+        Figure.within(
+            f"features: hierarchy of {N_FEATURES:,}",
+            parents.seconds,
+            HIERARCHY_S,
+            "s",
+            f"prefixes {', '.join(map(str, PREFIXES))} on {SAMPLE:,} residues, {SHIFTS} shifts; "
+            f"{parents.processor:.0f} s of processor time; {parents.gib:.1f} GiB",
         ),
     ]
 
@@ -163,6 +177,11 @@ def _plain(folder: Path) -> float:
             else:
                 np.testing.assert_allclose(row[name], value, rtol=1e-5, err_msg=name)
     return spent / SLICE
+
+
+def _hierarchy(folder: Path) -> Spent:
+    activations = _opened(folder)
+    return _spent(lambda: hierarchy(activations, PREFIXES, THRESHOLD))
 
 
 def _map() -> Spent:

@@ -5,9 +5,11 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 
 from interplm_nb.features.logos import position_weights, windows
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_files import Interpretation
 from interplm_nb.readers import demo
 from interplm_nb.widgets.feature_page import FeaturePages
 
@@ -56,6 +58,13 @@ def absent() -> int:
 def last() -> int:
     """The feature whose best F1 is the lowest."""
     return ranked()[-1]
+
+
+@cache
+def interpretation(table: Interpretation) -> pl.DataFrame:
+    """What every describer said of its trained SAE's features."""
+    run = Run.shipped()
+    return pl.concat(run.interpretation(table, "sae", kept) for kept in run.describers())
 
 
 @cache

@@ -175,6 +175,7 @@ class ConceptPanel {
       ["Statistics of the whole run", lines(statisticsLines(kit, words, threshold))],
       ["Motif", lines(motifLines(kit, words))],
       ["Nearest features", nearestLines(kit, view, this.table, words.nearest)],
+      ["In the prefixes of the SAE", nearestLines(kit, view, this.table, words.family)],
       ["Most alike in other SAEs", lines(matchLines(kit, words, view.model.get("sources")))],
     ];
     return parts.flatMap(([heading, content]) =>

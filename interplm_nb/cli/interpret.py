@@ -97,6 +97,14 @@ def _add_describer(command: argparse.ArgumentParser) -> None:
         "say where in the fold maxima lie (default: say nothing about it)",
     )
     command.add_argument(
+        "--per-bin",
+        type=count,
+        default=2,
+        metavar="N",
+        help="proteins of each half from each bin of 0.1 below the top one (default: %(default)s); "
+        "1 reads the paper's 2 as of both halves together",
+    )
+    command.add_argument(
         "--close",
         action="store_true",
         help="silent proteins from clusters that fire first",
@@ -153,6 +161,7 @@ def _interpret(options: argparse.Namespace) -> str:
 
     run = Run.open(options.run)
     asked = {"features": options.features, "close": options.close, "twice": options.twice}
+    asked |= {"per_bin": options.per_bin}
     if options.structures:
         asked |= {"structures": str(options.structures)}
     if options.blind:

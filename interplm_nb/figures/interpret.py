@@ -15,6 +15,7 @@ _GIVEN = {
 }
 """Words, colour and mark of what a judge is given; "the mean" predicts nothing and is left out."""
 
+_SCORE = {"pearson": "r", "pearson_low": "from", "pearson_high": "to"}
 
 NONE = Sentence(
     "No feature has enough examples: 20 proteins on which it reaches 0.7 of its maximum. A run "
@@ -29,7 +30,20 @@ def descriptions(table: pl.DataFrame, n: int = 12) -> Table | Sentence:
     return Table(
         table.head(n),
         f"{min(n, table.height)} of {table.height} descriptions",
-        {"pearson": "r", "pearson_low": "from", "pearson_high": "to"},
+        _SCORE,
+    )
+
+
+def found(descriptions: pl.DataFrame, judged: pl.DataFrame, n: int = 12) -> Table | Sentence:
+    """The descriptions of features that match a concept, apart from the sample: `found` of stage
+    `interpret`."""
+    if descriptions.is_empty():
+        return Sentence("This run describes no feature that matches a concept apart from these.")
+    words = f"{min(n, descriptions.height)} of {descriptions.height} descriptions of features that "
+    return Table(
+        with_scores(descriptions, judged).head(n),
+        f"{words}match a concept, chosen for it: no figure of this lesson counts them",
+        _SCORE,
     )
 
 

@@ -17,6 +17,19 @@ from interplm_nb.stages.partial_relatives import COLUMN, NOT_COUNTED
 _STYLE = "text-align:left;padding:2px 12px 2px 0"
 _NUMBER = "text-align:right;padding:2px 12px 2px 0;font-variant-numeric:tabular-nums"
 
+_EDGE = "grid-area:1/1;justify-self:end;width:20px;pointer-events:none"
+_GROUND = "var(--jp-layout-color0,var(--vscode-editor-background,Canvas))"
+_SCROLLED = (
+    '<div style="display:grid;grid-template-columns:max-content;justify-content:start;'
+    'max-width:100%;overflow-x:auto">'
+    '<div style="grid-area:1/1;padding-right:20px">{}</div>'
+    f'<div style="{_EDGE};position:sticky;right:0;'
+    'background:linear-gradient(to left,rgba(110,110,110,.6),transparent)"></div>'
+    f'<div style="{_EDGE};z-index:1;background:{_GROUND}"></div></div>'
+)
+"""A shade stays at the right edge while columns are hidden there; scrolled to the end, or where all
+fit, the third part lies over it."""
+
 Cell = Callable[[Any], str]
 
 
@@ -49,8 +62,8 @@ class Table:
 
     Examples
     --------
-    >>> Table(pl.DataFrame({"n": [1234]}), "residues", {"n": "count"}).html()[:42]
-    '<table><caption style="caption-side:top;te'
+    >>> "<td" in Table(pl.DataFrame({"n": [1234]}), "residues", {"n": "count"}).html()
+    True
     """
 
     def __init__(
@@ -91,7 +104,7 @@ class Table:
         )
         table = f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         texts = [v for c in self.table.columns for v in _texts(self.table[c])]
-        return table + words_in(self.caption, *headings, *texts).html()
+        return _SCROLLED.format(table) + words_in(self.caption, *headings, *texts).html()
 
     def _style(self, column: str) -> str:
         return _NUMBER if self.table.schema[column].is_numeric() else _STYLE

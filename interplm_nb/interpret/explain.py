@@ -125,10 +125,20 @@ def explain_statistically(
     known: Known,
     clusters: np.ndarray | None,
     terms: Terms,
+    against: Sequence[Subject] = (),
 ) -> Explained:
-    """Descriptions without a language model, judged by a ridge regression with the nulls."""
-    stated = {subject.found.feature: subject.stated for subject in of}
-    others = other_features(list(stated), OTHERS, terms.seed)
+    """Descriptions without a language model, judged by a ridge regression with the nulls.
+
+    The statements of other features are those of `OTHERS` of the features themselves, or of
+    `against`, which must be others.
+    """
+    stated = {subject.found.feature: subject.stated for subject in (*of, *against)}
+    numbers = [subject.found.feature for subject in of]
+    others = (
+        _drawn(numbers, against, terms.seed)
+        if against
+        else other_features(numbers, OTHERS, terms.seed)
+    )
     descriptions, judged, scores = [], [], []
     for found, own in progress_bar(of, desc="statistical", leave=False):
         said = own.description
@@ -141,7 +151,7 @@ def explain_statistically(
         )
         odds = next((s.odds for s in own.statements if isinstance(s, Pattern)), None)
         scores.append(recognise_statistically(found, activations, odds, terms.seed))
-    return _explained(descriptions, judged, scores, "statistical")
+    return explained_of(descriptions, judged, scores, "statistical")
 
 
 def explain(
@@ -248,7 +258,7 @@ class _Conversation:
             if s.found.feature in said
         ]
         judged, scores = [j for j, _ in done], [r for _, r in done]
-        return _explained(descriptions, judged, scores, self._model.name, self._stopped)
+        return explained_of(descriptions, judged, scores, self._model.name, self._stopped)
 
     async def _each(self, name: str, do: Callable[[Subject], Awaitable[Any]]) -> list[Any]:
         """`do` for each subject; None for those that were not done before a stop."""
@@ -352,6 +362,14 @@ class _StoppedError(Exception):
     """The run was stopped before this call."""
 
 
+def _drawn(features: Iterable[int], against: Sequence[Subject], seed: int) -> dict[int, list[int]]:
+    """For each feature `OTHERS` of the others, by the seed and its number alone."""
+    numbers = np.array([subject.found.feature for subject in against])
+    n = min(OTHERS, len(numbers))
+    draws = {f: np.random.default_rng([seed, f, 3]).choice(numbers, n, False) for f in features}
+    return {feature: drawn.tolist() for feature, drawn in draws.items()}
+
+
 async def _all(calls: Iterable[Awaitable[Any]]) -> list[Any]:
     """The answers of all calls. After a stop those under way still end, and are recorded."""
     answers = await asyncio.gather(*calls, return_exceptions=True)
@@ -367,13 +385,14 @@ def _described(found: Sample, describer: str, sees: Sees, said: BaseModel | str)
     return row | ({"failed": said} if isinstance(said, str) else said.model_dump())
 
 
-def _explained(
+def explained_of(
     descriptions: list[dict[str, Any]],
     judged: list[pl.DataFrame],
     scores: list[pl.DataFrame],
     describer: str,
     stopped: str = "",
 ) -> Explained:
+    """The tables of rows; empty ones of none."""
     return Explained(
         pl.DataFrame(descriptions, schema=DESCRIPTIONS),
         pl.concat([pl.DataFrame(schema=JUDGED), *judged]),

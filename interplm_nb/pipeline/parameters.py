@@ -548,6 +548,9 @@ class InterpretParameters(StageParameters):
         "random:200",
         description="Features to describe: f1:0.5, random:200, ids:12;40, all.",
     )
+    found: bool = Field(
+        True, description="Describe features that match a concept too, apart from the others."
+    )
     sees: Sees = Field(
         "annotations",
         description="What a describer sees: sequence, names, or annotations with names.",
@@ -558,6 +561,9 @@ class InterpretParameters(StageParameters):
     structures: str = Field(
         "",
         description="Table of structures (accession, file), to say where maxima lie; or none.",
+    )
+    per_bin: int = Field(
+        2, ge=1, le=COUNT, description="Proteins of each half from each bin below the top one."
     )
     close: bool = Field(
         False, description="Take silent proteins first from clusters in which others fire."

@@ -506,17 +506,19 @@ class Run(RunFolder):
     ) -> pl.DataFrame:
         """Features of a source in words, or how they were judged: columns in `interpret.explain`.
 
-        `provider`: the stage's "statistical", or whom `interplm-nb interpret` asked.
+        `provider`: the stage's `run_files.STATISTICAL` (its sample) or `STATISTICAL_FOUND`, or whom
+        `interplm-nb interpret` asked.
         """
         name = f"{interpreted_folder(provider, source)}/{table}.parquet"
         return self._table("interpret", name, "Interpretation")
 
     def describers(self, source: str = "sae") -> list[str]:
         """Who described features of a source, as `interpretation` takes it: language models by
-        name, then "statistical"."""
+        name, then those of stage `interpret`."""
         found = (self.folder / run_files.INTERPRETED).glob(f"*/{source}/descriptions.parquet")
         names = {path.relative_to(self.folder).parts[1] for path in found}
-        return sorted(names, key=lambda name: (name == "statistical", name))
+        of_stage = (run_files.STATISTICAL, run_files.STATISTICAL_FOUND)
+        return sorted(names, key=lambda name: (name in of_stage, name))
 
     # What people write
 

@@ -108,6 +108,12 @@ def source_file(source: str, content: Content) -> str:
 Interpretation = Literal["descriptions", "judged", "recognised"]
 """What is kept of features in words: the words, how they were judged, and what they tell."""
 
+STATISTICAL = "statistical"
+"""Whose descriptions of a sample stage `interpret` makes, as `interpreted_folder` takes it."""
+STATISTICAL_FOUND = "statistical-found"
+"""The same of features that match a concept, outside the sample: figures of the sample leave them
+out because they lie elsewhere."""
+
 
 def interpreted_folder(provider: str, source: str) -> str:
     """Where a source's features in words lie, relative to the run.

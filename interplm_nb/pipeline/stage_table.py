@@ -30,6 +30,8 @@ from interplm_nb.pipeline.run_files import (
     INTERPRETED,
     PROTEINS,
     SPLITS,
+    STATISTICAL,
+    STATISTICAL_FOUND,
     Content,
     annotations_file,
     source_file,
@@ -164,7 +166,7 @@ STAGES = {
             parameters=InterpretParameters,
             function="interplm_nb.stages.interpret:interpret",
             reads=("proteins", "activations", "concepts"),
-            outputs=(f"{INTERPRETED}/statistical",),
+            outputs=(f"{INTERPRETED}/{STATISTICAL}", f"{INTERPRETED}/{STATISTICAL_FOUND}"),
         ),
         Stage(
             number="08",

@@ -9,11 +9,14 @@ from interplm_nb.concepts.exported import write_exported
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import scored_source
-from interplm_nb.questions.feature_tables import FeatureTables
+from interplm_nb.questions.feature_tables import OF_STATISTICS, FeatureTables
 from interplm_nb.saving import read_parquet
 
 _PAIR = ["concept", "feature"]
-_OF_FEATURE = ("motif_pattern", "description", "described_by", "description_r")
+_OF_FEATURE = (
+    *OF_STATISTICS,
+    *("motif_information", "motif_pattern", "description", "described_by", "description_r"),
+)
 """Columns of `FeatureTables` that go with every pair of a feature."""
 
 _HOW = {
@@ -30,7 +33,8 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
     The format is `exported.write_exported`; returns the number of pairs. Concepts are those that
     the run scores. If the source has links (stage `concepts`), their further columns, such as
     q_value, are added to linked pairs (`strict`). Where stages `features` and `interpret` have run,
-    the feature's motif, description and its score go with every pair, and people's notes.
+    the feature's statistics, motif, description and its score go with every pair, and people's
+    notes.
     PipelineError if the run has no such scores, and for the linear probe.
     """
     best = counted_pairs(run, source, convention)
@@ -134,7 +138,9 @@ def grounds(run: Run, source: str, convention: str) -> dict[str, str | None]:
 
 def _words(run: Run, source: str) -> pl.DataFrame:
     """feature, and what is said of it, as far as the run has it."""
-    columns = FeatureTables.of(run, source, looked=None).columns
+    columns = FeatureTables.of(run, source, looked=None).columns.with_columns(
+        pl.col(pl.Enum).cast(pl.String)
+    )
     said = columns.select("feature", *(name for name in _OF_FEATURE if name in columns.columns))
     notes = run.notes(source).select("feature", note="description")
     return said.join(notes, on="feature", how="full", coalesce=True) if notes.height else said

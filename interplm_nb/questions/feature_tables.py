@@ -15,11 +15,15 @@ from interplm_nb.pipeline.run_files import FeatureTable, Interpretation, interpr
 CLASSES = pl.Enum(["silent", *(name for name, _ in DENSITY_CLASSES)])
 """Classes of density, in their order."""
 
-_OF_STATISTICS = (
-    *("density_class", "protein_frequency", "share_when_present", "protein_entropy"),
-    *("amino_acid_information", "top_amino_acid", "shape", "mean_run", "period"),
+OF_STATISTICS = (
+    *("density_class", "protein_frequency", "share_when_present", "quantile_50", "quantile_95"),
+    *("protein_entropy", "amino_acid_entropy", "amino_acid_information", "top_amino_acid"),
+    *("position_bias", "shape", "mean_run", "longest_run", "period"),
 )
-_FILES: tuple[FeatureTable, ...] = ("statistics", "motifs", "known", "neighbours", "matches")
+"""The statistics that lists and exports of features have."""
+_FILES: tuple[FeatureTable, ...] = (
+    *("statistics", "motifs", "known", "neighbours", "matches", "hierarchy"),
+)
 _WORDS: tuple[Interpretation, ...] = ("descriptions", "judged", "recognised")
 
 
@@ -32,6 +36,8 @@ class FeatureTables(NamedTuple):
     known: pl.DataFrame | None
     neighbours: pl.DataFrame | None
     matches: pl.DataFrame | None
+    hierarchy: pl.DataFrame | None
+    """Empty for an SAE without prefixes."""
     descriptions: pl.DataFrame | None
     """`interpret.explain.DESCRIPTIONS` of every describer, language models first, with `kept`, its
     folder."""
@@ -58,14 +64,14 @@ class FeatureTables(NamedTuple):
     def columns(self) -> pl.DataFrame:
         """What the list of features has of them: a row per feature that a table knows.
 
-        Of statistics `_OF_STATISTICS`, with density_class as `CLASSES`, and period null unless the
+        Of statistics `OF_STATISTICS`, with density_class as `CLASSES`, and period null unless the
         shape is periodic; motif_information (bits) and motif_pattern, null without one;
         description, described_by and description_r, the judged Pearson r.
         """
         parts = []
         if self.statistics is not None:
             parts.append(
-                self.statistics.select("feature", *_OF_STATISTICS).with_columns(
+                self.statistics.select("feature", *OF_STATISTICS).with_columns(
                     pl.col("density_class").cast(CLASSES),
                     pl.col("top_amino_acid").replace("", None),
                     pl.when(shape="periodic").then("period").alias("period"),

@@ -46,6 +46,11 @@ def structures_in(path: Path | None, proteins: Proteins) -> "dict[str, Callable[
         files = StructureFiles(path, offline=True)
         here = zip(proteins.accessions, proteins.sequences, strict=True)
         return {a: partial(files.structure, a, s) for a, s in here if files.own_path(a)}
+    if not path.exists():
+        raise InputError(
+            f"there is no folder or table {path}; give a folder of structures that are named by "
+            "accession, or a table with the columns accession and file"
+        )
     found: dict[str, Callable[[], Structure]] = {}
     for accession, file, chain in listed(path):
         if accession in proteins and accession not in found:

@@ -1,6 +1,7 @@
 """Stage `interpret`: what features respond to, in words, and how well the words predict it.
 
-The stage describes without a language model, for the trained SAE and its controls.
+The stage describes without a language model, for the trained SAE and its controls. Figures are of
+a sample; features that match a concept are described apart from it, as people look at them first.
 `interpret_with` does the same with one, for `interplm-nb interpret`.
 """
 
@@ -20,6 +21,7 @@ from interplm_nb.interpret.explain import (
     Terms,
     explain,
     explain_statistically,
+    explained_of,
     planned,
     subjects,
 )
@@ -27,13 +29,19 @@ from interplm_nb.interpret.judge import medians
 from interplm_nb.interpret.known import Known
 from interplm_nb.interpret.recognition import average_scores
 from interplm_nb.interpret.recorded import Recorded
+from interplm_nb.interpret.sampling import Sizes
 from interplm_nb.interpret.spending import Metered, Price, estimated_tokens
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import InterpretParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.run_files import Interpretation, interpreted_folder
+from interplm_nb.pipeline.run_files import (
+    STATISTICAL,
+    STATISTICAL_FOUND,
+    Interpretation,
+    interpreted_folder,
+)
 from interplm_nb.pipeline.scored_sources import SAES
 from interplm_nb.readers.structure_labels import structure_labels
 from interplm_nb.readers.structure_list import structures_in
@@ -51,6 +59,8 @@ class InterpretStage:
     features that fire; n_enough, of these, with enough examples; n_drawn, of these, chosen;
     n_described, of these, with enough examples in either half. `medians`: of `judged`
     (`interpret.judge.medians`). `scores`: of `recognised` (`interpret.recognition.average_scores`).
+    `found`: what was said of the trained SAE's features that match a concept and are not among
+    these, without a column `source`; no other table holds or counts them.
     """
 
     descriptions: pl.DataFrame
@@ -59,6 +69,7 @@ class InterpretStage:
     counts: pl.DataFrame
     medians: pl.DataFrame
     scores: pl.DataFrame
+    found: Explained
 
 
 class Prepared(NamedTuple):
@@ -90,7 +101,8 @@ class Calls(NamedTuple):
 
 def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
     """Describe features of each SAE by statistics of half of the proteins; judge the descriptions
-    on the other half, with nulls."""
+    on the other half, with nulls. Features that match a concept (`found` of stage `concepts`) are
+    described apart, against the others' statements."""
     if isinstance(run, RunToRead):
         return _made(run)
     manifest.begin(run, params)
@@ -101,6 +113,9 @@ def interpret(run: Run, params: InterpretParameters) -> InterpretStage:
         wanted = f"random:{counts[0]['n_described']}" if counts else params.features
         ready = _prepared(run, source, wanted, terms, known)
         write_explained(run, explain_statistically(*ready[:4], terms), place(run, source))
+        if source == "sae" and params.found:
+            out = place(run, source, STATISTICAL_FOUND)
+            write_explained(run, _of_found(run, ready, terms), out)
         chosen = ready.chosen
         row = {"source": source, "n_alive": chosen.n_alive, "n_enough": chosen.n_enough}
         counts.append(row | {"n_drawn": ready.n_drawn, "n_described": len(ready.subjects)})
@@ -146,7 +161,7 @@ def write_explained(run: Run, found: Explained, out: Path) -> None:
         write_parquet(table, out / f"{name}.parquet", {"type": "Interpretation", **about})
 
 
-def place(run: Run, source: str, provider: str = "statistical") -> Path:
+def place(run: Run, source: str, provider: str = STATISTICAL) -> Path:
     """Where a source's descriptions are in a run, whether or not they are there."""
     return run.folder / interpreted_folder(provider, source)
 
@@ -187,6 +202,7 @@ def terms_of(params: InterpretParameters) -> Terms:
     return Terms(
         params.sees,
         params.judge_sees,
+        Sizes(per_bin=params.per_bin),
         close=params.close,
         twice=params.twice,
         seed=params.seed,
@@ -227,6 +243,16 @@ def _prepared(run: Run, source: str, features: str, terms: Terms, known: Known) 
     return Prepared(found, activations, known, clusters, chosen, n_drawn)
 
 
+def _of_found(run: Run, ready: Prepared, terms: Terms) -> Explained:
+    """What is said of the features that match a concept with support and are not in `ready`."""
+    matching = run.table("concepts", "found").filter(source="sae", convention="strict")
+    sample = {subject.found.feature for subject in ready.subjects}
+    apart = [f for f in matching["feature"].unique().sort().to_list() if f not in sample]
+    _, activations, known, clusters = ready[:4]
+    of, _ = subjects(activations, apart, known, clusters, terms)
+    return explain_statistically(of, activations, known, clusters, terms, ready.subjects)
+
+
 def _best_f1(run: Run, source: str) -> Mapping[int, float]:
     """F1 of each feature's best concept on test, among pairs that are linked."""
     if source != "sae":
@@ -253,7 +279,16 @@ def _made(run: Run) -> InterpretStage:
         counts=counts,
         medians=_by_source(tables["judged"], medians),
         scores=_by_source(tables["recognised"], average_scores),
+        found=_found(run),
     )
+
+
+def _found(run: Run) -> Explained:
+    """What `_of_found` wrote; empty tables where it was not asked for."""
+    if not place(run, "sae", STATISTICAL_FOUND).is_dir():
+        return explained_of([], [], [], STATISTICAL)
+    said, judged, told = (run.interpretation(t, "sae", STATISTICAL_FOUND) for t in TABLES)
+    return Explained(said, judged, told, "")
 
 
 def _by_source(

@@ -6,6 +6,7 @@ import polars as pl
 import traitlets as t
 
 from interplm_nb.features.statistics import MARKED_NEAR_ENDS, NEAR_END
+from interplm_nb.questions.feature_tables import OF_STATISTICS
 from interplm_nb.shortened import shortened
 from interplm_nb.widgets.common_features import COMMON
 from interplm_nb.widgets.concept_names import concept_name
@@ -47,11 +48,16 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
     "density_class": ("class", 0.7, ""),
     "protein_frequency": ("of proteins", 0.8, "%"),
     "share_when_present": ("of a protein", 0.85, "%"),
+    "quantile_50": ("median", 0.65, ".2f"),
+    "quantile_95": ("95 %", 0.55, ".2f"),
     "protein_entropy": ("protein bits", 0.8, ".1f"),
+    "amino_acid_entropy": ("letter entropy", 0.9, ".2f"),
     "amino_acid_information": ("letter bits", 0.75, ".2f"),
     "top_amino_acid": ("letter", 0.5, ""),
+    "position_bias": ("position bias", 0.85, ".2f"),
     "shape": ("shape", 0.95, ""),
     "mean_run": ("run", 0.5, ".1f"),
+    "longest_run": ("longest run", 0.8, "d"),
     "period": ("period", 0.55, "d"),
     "motif_information": ("motif bits", 0.75, ".1f"),
     "motif_pattern": ("motif", 1.8, ""),
@@ -61,9 +67,8 @@ _COLUMNS: dict[str, tuple[str, float, str]] = {
 _ALWAYS = ("feature", "concept", *COMMON)
 
 _HIDDEN = (
-    *("described_by", "description_r", "comment", "density_class", "protein_frequency"),
-    *("share_when_present", "protein_entropy", "amino_acid_information", "top_amino_acid"),
-    *("shape", "mean_run", "period", "motif_information", "motif_pattern"),
+    *("described_by", "description_r", "comment", *OF_STATISTICS),
+    *("motif_information", "motif_pattern"),
 )
 """Columns that are shown once they are chosen."""
 

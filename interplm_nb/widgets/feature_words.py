@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from interplm_nb.features.hierarchy import with_parent
 from interplm_nb.questions.feature_tables import FeatureTables
 
 NEAREST = 5
@@ -30,7 +31,8 @@ def feature_words(tables: FeatureTables, feature: int) -> dict[str, Any]:
     - described: how many features have a description.
     - statistics and motif: one per row; tested: whether motifs were looked for at all.
     - known: known motifs, the likest first. nearest: by kind, numbers and similarities. matches:
-      the same feature in other SAEs.
+      the same feature in other SAEs. family: its parent and children in the prefixes of a
+      Matryoshka SAE (`_family`).
     """
     t = tables
     return {
@@ -42,6 +44,7 @@ def feature_words(tables: FeatureTables, feature: int) -> dict[str, Any]:
         "known": _known(t.known, feature),
         "nearest": _nearest(t.neighbours, feature),
         "matches": _rows(t.matches, feature),
+        "family": _family(t.hierarchy, feature),
     }
 
 
@@ -97,6 +100,22 @@ def _nearest(table: pl.DataFrame | None, feature: int) -> dict[str, list[list[fl
     for row in _rows(table.filter(pl.col("rank") <= NEAREST), feature):
         near[row["kind"]].append([row["neighbour"], row["similarity"]])
     return near
+
+
+def _family(table: pl.DataFrame | None, feature: int) -> dict[str, list[list[float]]]:
+    """[number, P(parent active | child active)] of the parent and of every child, the highest
+    first; of those that `hierarchy.with_parent` counts. Empty without prefixes."""
+    if table is None or table.is_empty():
+        return {}
+    sure = with_parent(table).sort("share", "feature", descending=[True, False])
+    sides = {"parent": sure.filter(feature=feature), "children": sure.filter(parent=feature)}
+    other = {"parent": "parent", "children": "feature"}
+    return {
+        side: [
+            [number, _json(share)] for number, share in found.select(other[side], "share").rows()
+        ]
+        for side, found in sides.items()
+    }
 
 
 def _row(

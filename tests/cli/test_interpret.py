@@ -40,6 +40,16 @@ def test_without_a_language_model(tmp_path: Path, capsys: pytest.CaptureFixture[
     }
 
 
+def test_proteins_of_a_bin_are_as_many_as_asked_for(tmp_path: Path) -> None:
+    examples = []
+    for per_bin in ("1", "2"):
+        out = tmp_path / per_bin
+        assert run("--features", "random:3", "--per-bin", per_bin, "--out", str(out)) == 0
+        examples.append(pl.read_parquet(out / "descriptions.parquet")["n_examples"].to_list())
+    fewer, more = examples
+    assert all(a < b <= a + 9 for a, b in zip(fewer, more, strict=True))
+
+
 def test_structures_that_are_too_few_change_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

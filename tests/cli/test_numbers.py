@@ -20,6 +20,7 @@ ACCEPTED = {
     "interpret --at-once": COUNT,
     "interpret --budget": ("1e-9", "1", "2.5"),
     "interpret --max-tokens": ("1e-9", "1", "2.5"),
+    "interpret --per-bin": COUNT,
     "interpret --per-minute": ("1e-9", "1", "2.5"),
     "look --layer": LAYER,
     "look --top": COUNT,

@@ -37,7 +37,7 @@ def test_features_are_tested_beside_the_controls(
         *("spatial", tiny_run.folder, "--structures", models, "--out", out),
         *("--min-proteins", 5, "--convention", "published"),
     )
-    assert code == 0 and "complete structures; adjusted p under 0.05" in said
+    assert code == 0 and "complete structures; features are tested that fire in" in said
     assert f"written: {out}" in said and "random_sae" in said and "It is not ESM-2" in said
     table = pl.read_csv(out, separator="\t")
     n = tiny_run.activations().n_features
@@ -54,7 +54,7 @@ def test_no_structures(tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixt
     assert code == 2 and "no structure of the 40 proteins" in said
     assert "fetch them: interplm-nb data structures" in said
     code, _, said = ask(capsys, "spatial", tiny_run.folder, "--structures", tmp_path / "gone")
-    assert code == 2 and "gone" in said
+    assert code == 2 and f"there is no folder or table {tmp_path / 'gone'}; give" in said
 
 
 def test_labels_are_scored_on_test(

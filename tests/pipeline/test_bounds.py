@@ -72,6 +72,7 @@ ACCEPTED: dict[str, tuple[float, float]] = {
     "features.neighbours": (1, MILLION),
     "features.correlated_residues": (1, BILLION),
     "features.seed": SEEDS,
+    "interpret.per_bin": (1, BILLION),
     "interpret.seed": SEEDS,
 }
 """What the other parameters' defaults allow, lowest and highest. A new number needs a row."""

@@ -10,6 +10,8 @@ from interplm_nb.concepts.links import ConceptLinks, linked
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.questions.export import best_pairs, export_links
+from interplm_nb.questions.feature_tables import OF_STATISTICS
+from tests import shipped
 
 
 def test_strict_pairs_are_those_linked_on_validation(tiny_run, tmp_path):
@@ -150,7 +152,7 @@ def test_what_is_said_of_a_feature_goes_with_its_pairs(tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(Run.shipped().folder, folder)
     run = Run.open(folder)
-    described = run.interpretation("descriptions").drop_nulls("summary")
+    described = shipped.interpretation("descriptions").drop_nulls("summary")
     export_links(run, "sae", "strict", tmp_path / "before.tsv", min_f1=0.0)
     assert "note" not in read_exported(tmp_path / "before.tsv").table.columns
     feature = int(read_exported(tmp_path / "before.tsv").table["feature"][0])
@@ -159,10 +161,17 @@ def test_what_is_said_of_a_feature_goes_with_its_pairs(tmp_path):
     table = read_exported(tmp_path / "t.tsv").table
     said = dict(described.select("feature", "summary").iter_rows())
     patterns = dict(run.feature_table("motifs").select("feature", "pattern").iter_rows())
+    statistics = {r["feature"]: r for r in run.feature_table("statistics").to_dicts()}
     for row in table.iter_rows(named=True):
         own = row["feature"]
         assert row["description"] == said.get(own)
         assert (row["described_by"] == "statistical") == (own in said)
         assert (row["motif_pattern"] or "") == patterns.get(own, "")
+        periodic = statistics[own]["shape"] == "periodic"
+        for name in OF_STATISTICS:
+            absent = statistics[own][name] == "" or (name == "period" and not periodic)
+            assert row[name] == (None if absent else statistics[own][name]), name
         assert row["note"] == ("binds DNA" if own == feature else None)
+    explained = read_exported(tmp_path / "t.tsv").about["columns"]
+    assert all(explained[name] for name in OF_STATISTICS)
     assert table["description"].drop_nulls().len() and table["description_r"].drop_nulls().len()

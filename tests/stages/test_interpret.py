@@ -8,6 +8,7 @@ import pytest
 
 from interplm_nb.figures import interpret as figures
 from interplm_nb.figures.tables import Sentence
+from interplm_nb.interpret.explain import OTHERS
 from interplm_nb.interpret.judge import MEDIANS
 from interplm_nb.interpret.recognition import AVERAGES
 from interplm_nb.pipeline.errors import PipelineError
@@ -15,8 +16,10 @@ from interplm_nb.pipeline.manifest import key
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import InterpretParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.feature_tables import FeatureTables
 from interplm_nb.readers import demo
 from interplm_nb.stages.interpret import InterpretStage, interpret, place, prepared
+from interplm_nb.widgets.feature_words import feature_words
 
 PARAMS = InterpretParameters(features="random:4,ids:0")
 
@@ -26,7 +29,19 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, InterpretStage]
     folder = tmp_path_factory.mktemp("interpret") / "run"
     shutil.copytree(Run.shipped().folder, folder)
     run = Run.open(folder)
+    with_matches(run)
     return run, interpret(run, PARAMS)
+
+
+def with_matches(run: Run) -> None:
+    """Let the first four features with enough examples match a concept: those that do have too few
+    in a run that is cut down to 120 proteins."""
+    enough = prepared(run, "sae", InterpretParameters(features="all")).chosen.features
+    found = run.table("concepts", "found")
+    first = found.filter(source="sae", convention="strict").head(4)
+    assert first.height == 4
+    features = pl.Series(sorted(enough)[:4], dtype=found["feature"].dtype)
+    run.write_table("concepts", "found", first.with_columns(feature=features))
 
 
 def test_each_sae_is_described_and_judged_beside_its_nulls(
@@ -45,6 +60,50 @@ def test_each_sae_is_described_and_judged_beside_its_nulls(
     assert result.scores.columns == ["source", *AVERAGES]
 
 
+def test_features_that_match_a_concept_are_described_apart_and_change_no_figure(
+    made: tuple[Run, InterpretStage], tmp_path: Path
+) -> None:
+    run, result = made
+    matching = run.table("concepts", "found").filter(source="sae", convention="strict")
+    enough = set(prepared(run, "sae", InterpretParameters(features="all")).chosen.features)
+    sample = set(result.descriptions.filter(source="sae")["feature"])
+    apart = sorted((set(matching["feature"]) & enough) - sample)
+    assert apart and result.found.descriptions["feature"].to_list() == apart
+    nulls = result.found.judged.filter(given="another description")
+    assert set(nulls.group_by("feature").len()["len"]) == {len(sample)} and len(sample) < OTHERS
+    shutil.copytree(Run.shipped().folder, tmp_path / "run")
+    with_matches(Run.open(tmp_path / "run"))
+    without = interpret(Run.open(tmp_path / "run"), PARAMS.model_copy(update={"found": False}))
+    assert without.found.descriptions.is_empty() and without.found.judged.is_empty()
+    for name in ("descriptions", "judged", "recognised", "counts", "medians", "scores"):
+        assert getattr(without, name).equals(getattr(result, name))
+    # Asked for by number they are said the same of; only the others that they are judged against
+    # differ.
+    asked = "ids:" + ";".join(map(str, apart))
+    whole = InterpretParameters(features=asked, found=False)
+    alone = interpret(Run.open(tmp_path / "run"), whole)
+    own = {"given": "description", "source": "sae"}
+    assert alone.descriptions.filter(source="sae").drop("source").equals(result.found.descriptions)
+    expected = alone.judged.filter(**own).drop("source")
+    assert result.found.judged.filter(given="description").equals(expected)
+
+
+def test_what_was_described_apart_is_in_the_workbench_s_tables(
+    made: tuple[Run, InterpretStage],
+) -> None:
+    run, result = made
+    assert run.describers() == ["statistical", "statistical-found"]
+    columns = FeatureTables.of(run, "sae", None).columns.drop_nulls("description")
+    every = [*result.descriptions.filter(source="sae")["feature"]]
+    every += [*result.found.descriptions["feature"]]
+    assert sorted(columns["feature"]) == sorted(every)
+    assert columns["description_r"].null_count() < len(every)
+    feature = result.found.descriptions["feature"][0]
+    words = feature_words(FeatureTables.of(run, "sae", None), feature)
+    assert words["described"] == len(every)
+    assert words["descriptions"][0]["nulls"]["another description"]["of"] == 4
+
+
 def test_the_stage_is_deterministic_and_what_is_read_is_what_was_made(
     made: tuple[Run, InterpretStage],
 ) -> None:
@@ -54,6 +113,8 @@ def test_the_stage_is_deterministic_and_what_is_read_is_what_was_made(
     for name in ("descriptions", "judged", "recognised", "counts", "medians", "scores"):
         assert getattr(read, name).equals(getattr(result, name))
         assert getattr(again, name).equals(getattr(result, name))
+    for name in ("descriptions", "judged", "recognised"):
+        assert getattr(read.found, name).equals(getattr(result.found, name))
 
 
 def test_pictures_and_tables_of_the_lesson(made: tuple[Run, InterpretStage]) -> None:
@@ -63,6 +124,9 @@ def test_pictures_and_tables_of_the_lesson(made: tuple[Run, InterpretStage]) -> 
     assert scored.height == 4
     assert scored["pearson"].drop_nulls().is_sorted(descending=True)
     assert "<td" in figures.descriptions(scored).html()  # type: ignore[union-attr]
+    found = figures.found(result.found.descriptions, result.found.judged)
+    assert "no figure of this lesson counts them" in repr(found)
+    assert isinstance(figures.found(pl.DataFrame(), pl.DataFrame()), Sentence)
     chart = figures.medians(result.medians)
     assert "SAE, the description: " in repr(chart)
     assert "random SAE, the length alone: " in repr(chart)

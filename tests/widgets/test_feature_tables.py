@@ -8,13 +8,15 @@ from typing import Any
 import polars as pl
 import pytest
 
+from interplm_nb.features.hierarchy import HIERARCHY
 from interplm_nb.interpret.explain import DESCRIPTIONS, OTHERS
 from interplm_nb.interpret.judge import JUDGED
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions.feature_tables import FeatureTables
+from interplm_nb.questions.feature_tables import OF_STATISTICS, FeatureTables
 from interplm_nb.saving import write_parquet
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.feature_words import NEAREST, feature_words
+from tests import shipped
 
 INTERPRETED = "interpreted/statistical/sae"
 
@@ -43,13 +45,13 @@ def test_columns_are_the_tables_rows(tables: FeatureTables) -> None:
     found = tables.columns
     assert found["feature"].n_unique() == found.height == len(run.maxima())
     motifs = {r["feature"]: r for r in run.feature_table("motifs").to_dicts()}
-    said = {r["feature"]: r for r in run.interpretation("descriptions").to_dicts()}
-    judged = run.interpretation("judged").filter(given="description")
+    said = {r["feature"]: r for r in shipped.interpretation("descriptions").to_dicts()}
+    judged = shipped.interpretation("judged").filter(given="description")
     r_of = dict(judged.select("feature", "pearson").iter_rows())
     for own in run.feature_table("statistics").to_dicts():
         feature = own["feature"]
         shown = row(found, feature)
-        for name in ("density_class", "protein_frequency", "protein_entropy", "shape", "mean_run"):
+        for name in set(OF_STATISTICS) - {"period", "top_amino_acid"}:
             assert shown[name] == own[name]
         assert shown["period"] == (own["period"] if own["shape"] == "periodic" else None)
         assert shown["top_amino_acid"] == (own["top_amino_acid"] or None)
@@ -121,11 +123,30 @@ def test_where_a_model_said_nothing_the_next_describer_does(copied: Run) -> None
     assert (failed["summary"], failed["failed"]) == (None, "refused")
 
 
+def test_parent_and_children_are_those_beyond_chance(copied: Run) -> None:
+    assert feature_words(of(copied), 3)["family"] == {}  # no prefixes
+    rows = [  # feature, parent, share, by_chance
+        *((3, None, 0.0, None), (70, 3, 0.9, 0.01), (71, 3, 0.95, 0.01)),
+        *((72, 3, 0.4, 0.01), (73, 3, 0.9, 0.5), (200, 70, 1 / 3 + 0.5, 0.02)),
+    ]
+    names = ("feature", "parent", "share", "by_chance")
+    table = pl.DataFrame(rows, names, orient="row").with_columns(
+        prefix=pl.lit(64), n_active=pl.lit(9), n_both=pl.lit(8), lift=pl.lit(3.0)
+    )
+    typed = [pl.col(name).cast(kind) for name, kind in HIERARCHY.items()]
+    copied.write_feature_table("hierarchy", table.select(typed), "sae")
+    family = {f: feature_words(of(copied), f)["family"] for f in (3, 70, 72, 200)}
+    assert family[3] == {"parent": [], "children": [[71, 0.95], [70, 0.9]]}
+    assert family[70] == {"parent": [[3, 0.9]], "children": [[200, 0.833333]]}
+    assert family[72] == {"parent": [], "children": []}
+    assert family[200] == {"parent": [[70, 0.833333]], "children": []}
+
+
 def test_what_is_told_of_a_feature_is_in_the_tables(tables: FeatureTables) -> None:
     run = Run.shipped()
     near = run.feature_table("neighbours")
-    described = run.interpretation("descriptions")
-    nulls = run.interpretation("judged").filter(given="another description")
+    described = shipped.interpretation("descriptions")
+    nulls = shipped.interpretation("judged").filter(given="another description")
     for feature in [*described["feature"].head(5), 0, 1, 2]:
         words = feature_words(tables, feature)
         json.dumps(words, allow_nan=False)

@@ -1,5 +1,5 @@
 // @ts-check
-// The features that are most alike, as buttons that select them.
+// The features that are most alike, or related, as buttons that select them.
 
 import { conceptName } from "../kit/concept_names.js";
 
@@ -7,9 +7,11 @@ import { conceptName } from "../kit/concept_names.js";
 /** @import { Words } from "./told.js" */
 
 const KINDS = /** @type {Record<string, [string, string]>} */ ({
-  decoder: ["decoder", "cosine of their decoder vectors"],
-  activation: ["activation", "correlation of their activations"],
-  concept: ["concepts", "cosine of their F1 on each concept"],
+  decoder: ["by decoder", "cosine of their decoder vectors"],
+  activation: ["by activation", "correlation of their activations"],
+  concept: ["by concepts", "cosine of their F1 on each concept"],
+  parent: ["parent", "of a smaller prefix; share of this feature's residues on which it fires"],
+  children: ["children", "of a larger prefix; share of their residues on which this one fires"],
 });
 
 /**
@@ -42,9 +44,9 @@ export function nearestLines(kit, view, table, nearest) {
   return Object.entries(nearest ?? {})
     .filter(([, near]) => near.length)
     .map(([kind, near]) => {
-      const [name, hint] = KINDS[kind] ?? [kind, ""];
+      const [name, hint] = KINDS[kind] ?? [`by ${kind}`, ""];
       return kit.element("p", { class: "iplm-near", title: hint }, [
-        kit.element("span", { text: `by ${name}` }),
+        kit.element("span", { text: name }),
         ...near.map(button),
       ]);
     });

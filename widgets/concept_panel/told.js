@@ -40,6 +40,7 @@
  * @property {boolean} tested
  * @property {{ known: string, kind: string, similarity: number, e_value: number }[]} known
  * @property {Record<string, [number, number][]> | null} nearest
+ * @property {Record<string, [number, number][]>} family
  * @property {{ other: string, kind: string, match: number, similarity: number,
  *   ambiguity: number, by_chance: number }[]} matches
  */

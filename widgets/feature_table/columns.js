@@ -248,6 +248,22 @@ const COLUMNS = [
     write: shares,
   },
   {
+    name: "quantile_50",
+    label: "median",
+    hint: "Median of its active values, as a fraction of its maximum over train",
+    width: 66,
+    kind: "number",
+    write: two,
+  },
+  {
+    name: "quantile_95",
+    label: "95 %",
+    hint: "95th percentile of its active values, as a fraction of its maximum over train",
+    width: 52,
+    kind: "number",
+    write: two,
+  },
+  {
     name: "protein_entropy",
     label: "protein bits",
     hint:
@@ -256,6 +272,14 @@ const COLUMNS = [
     width: 86,
     kind: "number",
     write: one,
+  },
+  {
+    name: "amino_acid_entropy",
+    label: "letter entropy",
+    hint: "Entropy of its activation over the 20 amino acids, in bits; 0: one letter",
+    width: 98,
+    kind: "number",
+    write: two,
   },
   {
     name: "amino_acid_information",
@@ -273,6 +297,16 @@ const COLUMNS = [
     kind: "names",
   },
   {
+    name: "position_bias",
+    label: "position bias",
+    hint:
+      "Distance of its maxima's places in their proteins from uniform (Kolmogorov-Smirnov): 0 " +
+      "anywhere, 1 always at one place",
+    width: 92,
+    kind: "number",
+    write: two,
+  },
+  {
     name: "shape",
     label: "shape",
     hint: "Along proteins: point, motif, domain, whole protein, periodic, mixed, too few",
@@ -286,6 +320,14 @@ const COLUMNS = [
     width: 52,
     kind: "number",
     write: one,
+  },
+  {
+    name: "longest_run",
+    label: "longest run",
+    hint: "Length of its longest unbroken stretch, in residues",
+    width: 84,
+    kind: "number",
+    write: whole,
   },
   {
     name: "period",

@@ -148,7 +148,8 @@ class SpatialTest:
             else ""
         )
         return (
-            f"{self.convention}, {self.n_structures:,} {complete}structures; adjusted p under "
+            f"{self.convention}, {self.n_structures:,} {complete}structures; features are tested "
+            f"that fire in {self.min_proteins} or more, and pass with an adjusted p under "
             f"{alpha:g} and more than by chance. {'; '.join(said)}{limit}"
         )
 

@@ -259,7 +259,8 @@ def test_too_few_proteins_are_said() -> None:
     )
     enough = spatial_test(activations, coordinates, "published", min_proteins=24)
     assert enough.sentence() == (
-        "published, 24 complete structures; adjusted p under 0.05 and more than by chance. "
+        "published, 24 complete structures; features are tested that fire in 24 or more, and pass "
+        "with an adjusted p under 0.05 and more than by chance. "
         "sequence: 3 of 3 features tested, 2 pass; space: 3 of 3 features tested, 2 pass"
     )
 
