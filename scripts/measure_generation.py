@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from interplm_nb.questions.steered_layer import steered_layer
 from scipy.sparse import csr_array, vstack
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.concepts.best_pairs import ranked_pairs
 from interplm_nb.concepts.count import count
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.steered_layer import steered_layer
 from interplm_nb.questions.generation import judging, other_model
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.architectures import TopK

@@ -135,7 +135,7 @@ def sample(at: SteeredLayer, lanes: Sequence[Lane], n: int, how: Sampling) -> li
 
     Examples
     --------
-    `at` is a run's layer, from `interplm_nb.questions.steered_layer`:
+    `at` is a run's layer, from `interplm_nb.pipeline.steered_layer`:
 
         lanes = [Lane(), Lane((Change(691, "clamp", 1.0),), "recurrence")]
         unsteered, steered = sample(at, lanes, 32, Sampling(length=120, temperature=0.9))

@@ -13,7 +13,6 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters, TrainParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import STAGES
-from interplm_nb.questions.encoder import Encoder
 from interplm_nb.saving import remove
 from interplm_nb.stages.train import train
 from tests.pipeline.tiny import tiny_parameters

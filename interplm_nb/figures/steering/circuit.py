@@ -104,7 +104,12 @@ def faithfulness(result: Circuit) -> Chart:
             (RANDOM, OTHERS, "x", ":"),
         ):
             own = part.filter(pl.col("set") == kind).sort("per_layer")
-            look: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": dash, "label": kind}
+            look: dict[str, Any] = {
+                "color": colour,
+                "marker": marker,
+                "linestyle": dash,
+                "label": kind,
+            }
             axis.plot(own["per_layer"].to_numpy(), own["faithfulness"].to_numpy(), **look)
         for kind, colour, dash in ((FEATURES, "#000000", "--"), (NOTHING, ERRORS, "-.")):
             own = part.filter(pl.col("set") == kind)["faithfulness"].item()
