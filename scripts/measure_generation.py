@@ -19,7 +19,7 @@ from interplm_nb.concepts.best_pairs import ranked_pairs
 from interplm_nb.concepts.count import count
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.steered_layer import steered_layer
-from interplm_nb.questions.generation import judging, other_model
+from interplm_nb.questions.experiments.generation import judging, other_model
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.architectures import TopK
 from interplm_nb.sae.config import SAEConfig

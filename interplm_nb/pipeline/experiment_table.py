@@ -22,5 +22,39 @@ class Experiment:
         return getattr(importlib.import_module(module), name)
 
 
-EXPERIMENTS: dict[str, Experiment] = {}
+_STEERING = "interplm_nb.steering.experiments"
+_IN_RUN = "interplm_nb.questions.experiments"
+
+EXPERIMENTS = {
+    "generation": Experiment(
+        f"{_STEERING}.generation.settings:GenerationSettings",
+        f"{_IN_RUN}.generation:generation_in_run",
+        "does the model write a concept while its feature is held?",
+    ),
+    "dose": Experiment(
+        f"{_STEERING}.dose.settings:DoseSettings",
+        f"{_IN_RUN}.dose:dose_in_run",
+        "how do predictions change with a feature, on many proteins?",
+    ),
+    "mask": Experiment(
+        f"{_STEERING}.mask:MaskSettings",
+        f"{_IN_RUN}.mask:mask_in_run",
+        "does a periodic feature, changed at one residue, act a period later?",
+    ),
+    "attribution": Experiment(
+        f"{_IN_RUN}.attribution:AttributionInRun",
+        f"{_IN_RUN}.attribution:attribution_in_run",
+        "which features, and how much of the SAE's error, carry a prediction?",
+    ),
+    "circuit": Experiment(
+        f"{_IN_RUN}.attribution:CircuitInRun",
+        f"{_IN_RUN}.attribution:circuit_in_run",
+        "through which features of which layers does a prediction go?",
+    ),
+    "variants": Experiment(
+        f"{_IN_RUN}.variants:VariantsInRun",
+        f"{_IN_RUN}.variants:variants_in_run",
+        "what do the model and its features say of a mutational scan?",
+    ),
+}
 """By name, in the order in which they are listed."""

@@ -19,7 +19,7 @@ OTHER_JUDGE = "esm2-mini"
 """The judge of other models' sequences: it comes with the package."""
 
 
-def generation(
+def generation_in_run(
     run: Run,
     settings: "GenerationSettings | None" = None,
     source: str = "sae",
