@@ -11,7 +11,7 @@ from interplm_nb.cli.paths import a_path
 _EXAMPLES = """\
 examples:
   interplm-nb steer generation --run runs/demo
-  interplm-nb steer generation --run runs/demo -s feature=691 -s strength=0.5 -s seed=1
+  interplm-nb steer generation --run runs/demo -s feature=691 -s 'strengths=[0.5]' -s seed=1
   interplm-nb steer runs/demo/steered/generation/recipe.toml --out again     the same once more
 
 experiments:

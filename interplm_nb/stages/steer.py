@@ -1,7 +1,7 @@
-"""Stage `steer`: what the model writes while a feature is held, beside the controls."""
+"""Stage `steer`: what the model writes while a feature is held, with controls."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -9,30 +9,26 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import SteerParameters
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions.steer import Done, experiment
+from interplm_nb.questions.steer import experiment
+
+if TYPE_CHECKING:
+    from interplm_nb.steering.experiments.generation.result import GenerationResult
 
 TABLES = ("conditions", "kinds", "natural", "sequences")
-"""Those of `GenerationResult`."""
+FIELDS = ("feature", "model", "rule", "rule_words", "probe")
+"""Of `GenerationResult`, beside its settings."""
 
 
 @dataclass(frozen=True)
 class SteerStage:
-    """What stage `steer` made.
-
-    The tables are those of `steering.experiments.generation`; without rows where nothing could be
-    generated.
-    """
+    """What stage `steer` made."""
 
     said: str
     """The result in a sentence; or why nothing was generated."""
-    about: dict[str, Any]
-    """feature, concept, rule, rule_words, probe, works; empty where nothing was generated."""
-    conditions: pl.DataFrame
-    kinds: pl.DataFrame
-    natural: pl.DataFrame
-    sequences: pl.DataFrame
+    generation: "GenerationResult | None"
+    """None where nothing was generated."""
     recipe: str
-    """TOML that repeats it: `interplm-nb steer FILE`."""
+    """TOML that repeats it with `interplm-nb steer FILE --run RUN`; "" where nothing was made."""
 
 
 def steer(run: Run, params: SteerParameters) -> SteerStage:
@@ -43,9 +39,7 @@ def steer(run: Run, params: SteerParameters) -> SteerStage:
     concept = params.concept or _best_concept(run)
     why_not = _why_not(run, concept)
     if why_not:
-        run.write_summary("steer", said=why_not, about={}, recipe="")
-        for name in TABLES:
-            run.write_table("steer", name, pl.DataFrame(schema={"kind": pl.String}))
+        run.write_summary("steer", said=why_not, fields={}, settings={}, recipe="")
         return _made(run)
     settings = {
         "concept": concept,
@@ -56,18 +50,18 @@ def steer(run: Run, params: SteerParameters) -> SteerStage:
         "temperature": params.temperature,
         "seed": params.seed,
     }
-    _write(run, concept, experiment(run, "generation", settings, device=params.device))
-    return _made(run)
-
-
-def _write(run: Run, concept: str, done: Done) -> None:
+    done = experiment(run, "generation", settings, device=params.device)
     result: Any = done.result
     for name, table in result.tables().items():
         run.write_table("steer", name, table)
-    fields = ("feature", "rule", "rule_words", "probe", "works")
-    about = {"concept": concept, **{name: getattr(result, name) for name in fields}}
-    recipe = done.recipe.model_copy(update={"run": ""}).toml()
-    run.write_summary("steer", said=result.sentence, about=about, recipe=recipe)
+    run.write_summary(
+        "steer",
+        said=result.sentence,
+        fields={name: getattr(result, name) for name in FIELDS},
+        settings=done.recipe.settings,
+        recipe=done.recipe.model_copy(update={"run": ""}).toml(),
+    )
+    return _made(run)
 
 
 def _best_concept(run: Run) -> str:
@@ -94,7 +88,8 @@ def _why_not(run: Run, concept: str) -> str:
     if not concept or concept not in linked:
         return (
             f"Nothing was generated: no feature is linked to {concept or 'a concept with a rule'}. "
-            f"Linked are {', '.join(linked[:6]) or 'none'}{', ...' if len(linked) > 6 else ''}."
+            f"Linked are {', '.join(linked[:6]) or 'no concepts'}"
+            f"{', ...' if len(linked) > 6 else ''}."
         )
     return ""
 
@@ -102,5 +97,15 @@ def _why_not(run: Run, concept: str) -> str:
 def _made(run: Run) -> SteerStage:
     """Read what the stage has made."""
     summary = run.summary("steer")
+    return SteerStage(summary["said"], _generation(run, summary), summary["recipe"])
+
+
+def _generation(run: Run, summary: dict[str, Any]) -> "GenerationResult | None":
+    from interplm_nb.steering.experiments.generation.result import GenerationResult
+    from interplm_nb.steering.experiments.generation.settings import GenerationSettings
+
+    if not summary["fields"]:
+        return None
     tables = {name: run.table("steer", name) for name in TABLES}
-    return SteerStage(summary["said"], summary["about"], **tables, recipe=summary["recipe"])
+    settings = GenerationSettings.model_validate(summary["settings"])
+    return GenerationResult(settings=settings, **summary["fields"], **tables)

@@ -8,7 +8,6 @@ alone.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from interplm_nb.plm.protocol import PLM, StepEdit
 from interplm_nb.plm.residue_tokens import STANDARD
 from interplm_nb.plm.stepping import Stepping
 from interplm_nb.progress import progress_bar
+from interplm_nb.steering.experiments.generation.settings import Order
 from interplm_nb.steering.intervene import (
     MASK,
     Change,
@@ -32,9 +32,6 @@ from interplm_nb.steering.steered_layer import SteeredLayer
 
 SIDE_BY_SIDE = 256
 """Most sequences that a next-residue model reads at once."""
-
-Order = Literal["confidence", "random"]
-"""Which masks are filled in first: those whose drawn residue is most probable, or any."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from interplm_nb.figures.steering import generation as figures
-from interplm_nb.steering.experiments.generation.experiment import GenerationResult, generation
+from interplm_nb.steering.experiments.generation.experiment import generation
+from interplm_nb.steering.experiments.generation.result import GenerationResult
 from tests.plm.tiny_unirep import tiny
 from tests.steering.experiments.test_generation import JUDGING, SMALL
 from tests.steering.test_intervene import layer_with_sae

@@ -6,8 +6,8 @@ import polars as pl
 from matplotlib.axes import Axes
 
 from interplm_nb.figures.chart import Chart, panels
-from interplm_nb.steering.experiments.generation.conditions import KINDS
-from interplm_nb.steering.experiments.generation.experiment import GenerationResult
+from interplm_nb.steering.experiments.generation.kinds import KINDS
+from interplm_nb.steering.experiments.generation.result import GenerationResult
 
 _STYLES = {
     "steered": ("#D55E00", "o"),

@@ -10,8 +10,9 @@ from interplm_nb.pipeline.steered_layer import steered_layer
 
 if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
-    from interplm_nb.steering.experiments.generation.experiment import GenerationResult
-    from interplm_nb.steering.experiments.generation.settings import GenerationSettings, Judging
+    from interplm_nb.steering.experiments.generation.judging import Judging
+    from interplm_nb.steering.experiments.generation.result import GenerationResult
+    from interplm_nb.steering.experiments.generation.settings import GenerationSettings
 
 JUDGE = "unirep-256"
 """The other model whose probe judges UniRep's sequences: of the same download."""
@@ -76,7 +77,7 @@ def judging(
     The probe is fitted on proteins of train with the concept and `n_others` without.
     PipelineError for a concept without a rule.
     """
-    from interplm_nb.steering.experiments.generation.settings import Judging
+    from interplm_nb.steering.experiments.generation.judging import Judging
     from interplm_nb.steering.judges import fit_judge
     from interplm_nb.steering.rules import RULES, rule_of
 

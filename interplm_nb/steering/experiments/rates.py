@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+ALPHA = 0.05
+"""Largest p of a claim."""
+
 LEVEL = 0.95
 
 

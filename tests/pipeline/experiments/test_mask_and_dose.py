@@ -4,10 +4,10 @@ import polars as pl
 import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
-from interplm_nb.questions.experiments.dose import dose_in_run, features_asked
-from interplm_nb.questions.experiments.mask import mask_in_run
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.steered_layer import steered_layer
+from interplm_nb.questions.experiments.dose import dose_in_run, features_asked
+from interplm_nb.questions.experiments.mask import mask_in_run
 from interplm_nb.steering.experiments.dose.settings import DoseSettings
 from interplm_nb.steering.experiments.mask import MaskSettings
 

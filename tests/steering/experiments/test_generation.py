@@ -8,12 +8,14 @@ import pytest
 from pydantic import ValidationError
 
 from interplm_nb.proteins import Proteins
-from interplm_nb.steering.experiments.generation.conditions import KINDS, conditions
-from interplm_nb.steering.experiments.generation.experiment import GenerationResult, generation
+from interplm_nb.steering.experiments.generation.conditions import conditions
+from interplm_nb.steering.experiments.generation.experiment import generation
+from interplm_nb.steering.experiments.generation.judging import Judging
+from interplm_nb.steering.experiments.generation.kinds import KINDS
+from interplm_nb.steering.experiments.generation.result import GenerationResult
 from interplm_nb.steering.experiments.generation.scan import scan
 from interplm_nb.steering.experiments.generation.settings import (
     GenerationSettings,
-    Judging,
     ScanSettings,
 )
 from interplm_nb.steering.experiments.generation.tables import RATES

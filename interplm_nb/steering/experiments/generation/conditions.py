@@ -2,35 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from interplm_nb.steering import controls
-from interplm_nb.steering.experiments.generation.settings import GenerationSettings, Judging
+from interplm_nb.steering.experiments.generation.judging import Judging
+from interplm_nb.steering.experiments.generation.kinds import Kind
+from interplm_nb.steering.experiments.generation.settings import GenerationSettings
 from interplm_nb.steering.generate import Lane
 from interplm_nb.steering.intervene import Change
 from interplm_nb.steering.steered_layer import SteeredLayer
-
-Kind = Literal[
-    "steered",
-    "output only",
-    "atom alone",
-    "matched features",
-    "random directions",
-    "unsteered",
-]
-"""steered: inside the recurrence where there is one. output only: of a recurrent layer, the state
-is carried on unchanged. atom alone: added without reading the feature."""
-
-KINDS: tuple[Kind, ...] = (
-    "steered",
-    "output only",
-    "atom alone",
-    "matched features",
-    "random directions",
-    "unsteered",
-)
-CONTROLS: tuple[Kind, ...] = ("matched features", "random directions", "unsteered")
-"""Kinds that steering has to exceed."""
 
 
 @dataclass(frozen=True)

@@ -6,140 +6,21 @@ letters, the same letters shuffled, a probe on another model, the unsteered mode
 relatives among natural proteins, and the commonest letter, which tells where the text breaks down.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
 
 from interplm_nb.readers import mmseqs
-from interplm_nb.steering.experiments.generation.conditions import (
-    CONTROLS,
-    Condition,
-    conditions,
-)
-from interplm_nb.steering.experiments.generation.settings import (
-    DrawSettings,
-    GenerationSettings,
-    Judging,
-)
+from interplm_nb.steering.experiments.generation.conditions import Condition, conditions
+from interplm_nb.steering.experiments.generation.judging import Judging
+from interplm_nb.steering.experiments.generation.result import GenerationResult
+from interplm_nb.steering.experiments.generation.settings import DrawSettings, GenerationSettings
 from interplm_nb.steering.experiments.generation.tables import RATES, SEQUENCES, judged, rates
-from interplm_nb.steering.experiments.rates import more_often
 from interplm_nb.steering.generate import Lane, Sampling, Unmasking, sample, unmask
 from interplm_nb.steering.intervene import MASK
 from interplm_nb.steering.judges import windows
 from interplm_nb.steering.steered_layer import SteeredLayer
-
-ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class GenerationResult:
-    """Sequences of every condition, judged."""
-
-    settings: GenerationSettings
-    feature: int
-    model: str
-    rule: str
-    """The rule's name."""
-    rule_words: str
-    """The rule and its source."""
-    probe: str | None
-    """The probe, with its test figures."""
-    conditions: pl.DataFrame
-    """One row per condition: kind, condition, strength, which, then `tables.RATES`."""
-    kinds: pl.DataFrame
-    """One row per kind and strength, with the controls of a kind together: kind, strength, then
-    `tables.RATES`."""
-    natural: pl.DataFrame
-    """Base rates of natural proteins: kind, then `tables.RATES`; empty without any."""
-    sequences: pl.DataFrame
-    """One row per sequence: `tables.SEQUENCES`."""
-
-    def tables(self) -> Mapping[str, pl.DataFrame]:
-        """conditions, kinds, natural, sequences."""
-        return {
-            "conditions": self.conditions,
-            "kinds": self.kinds,
-            "natural": self.natural,
-            "sequences": self.sequences,
-        }
-
-    @property
-    def strongest(self) -> dict:
-        """The steered row, among strengths that have controls, with the highest rate."""
-        steered = self.kinds.filter(
-            pl.col("kind") == "steered", pl.col("strength").is_in(self.settings.controls_at)
-        )
-        if not steered.height:
-            raise ValueError(
-                f"no strength of {self.settings.strengths} has controls (controls_at: "
-                f"{self.settings.controls_at}); give one to both"
-            )
-        return steered.sort("rate", descending=True, maintain_order=True).row(0, named=True)
-
-    def control(self, kind: str, strength: float) -> dict | None:
-        """The row of a kind at a strength, if it was drawn."""
-        at = pl.col("strength").is_null() if kind == "unsteered" else pl.col("strength") == strength
-        found = self.kinds.filter(pl.col("kind") == kind, at)
-        return found.row(0, named=True) if found.height else None
-
-    @property
-    def works(self) -> bool:
-        """Whether steering exceeds every control, its own letters shuffled among them.
-
-        p under 0.05 by Fisher's exact test, one-sided, beside matched features, random directions
-        and unsteered, and by `beyond_letters`. The best of several strengths is not corrected for.
-        """
-        best = self.strongest
-        above = best["p_letters"] < ALPHA
-        rows = [self.control(kind, best["strength"]) for kind in CONTROLS]
-        return above and all(
-            more_often(best["found"], best["n"], row["found"], row["n"]) < ALPHA
-            for row in rows
-            if row is not None
-        )
-
-    @property
-    def sentence(self) -> str:
-        """The result with its controls."""
-        best = self.strongest
-        others = [
-            f"{row['rate']:.0%} {words}"
-            for kind, words in (
-                ("output only", "with the output alone changed"),
-                ("matched features", "with matched features"),
-                ("random directions", "along random directions"),
-                ("unsteered", "unsteered"),
-            )
-            if (row := self.control(kind, best["strength"])) is not None
-        ]
-        verdict = "causes" if self.works else "does not cause"
-        return (
-            f"With feature {self.feature} of {self.model} clamped to {best['strength']:g} times "
-            f"its maximum, {best['rate']:.0%} of {best['n']} sequences hold a {self.rule} (95 % "
-            f"interval over sequences {best['low']:.0%} to {best['high']:.0%}); "
-            f"{best['shuffled']:.0%} with their letters shuffled, {', '.join(others)}: by these "
-            f"controls the feature {verdict} it."
-        )
-
-    def examples(self, n: int = 5) -> pl.DataFrame:
-        """The first n sequences of the strongest steering in which the rule finds something.
-
-        Columns: sequence, start, end, perplexity, relative, identity.
-        """
-        best = self.strongest["strength"]
-        chosen = self.sequences.filter(
-            pl.col("kind") == "steered", pl.col("strength") == best, pl.col("start").is_not_null()
-        )
-        return chosen.head(n).select(
-            "sequence",
-            "start",
-            "end",
-            pl.col("surprise").exp().alias("perplexity"),
-            "relative",
-            "identity",
-        )
 
 
 def generation(

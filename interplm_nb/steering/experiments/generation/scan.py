@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
-from interplm_nb.steering.experiments.generation.experiment import ALPHA, generated
+from interplm_nb.steering.experiments.generation.experiment import generated
 from interplm_nb.steering.experiments.generation.settings import ScanSettings
-from interplm_nb.steering.experiments.rates import beyond_letters, more_often, wilson
+from interplm_nb.steering.experiments.rates import ALPHA, beyond_letters, more_often, wilson
 from interplm_nb.steering.generate import Lane
 from interplm_nb.steering.intervene import Change
 from interplm_nb.steering.judges import commonest_letter

@@ -1,16 +1,13 @@
-"""Settings of a generation, and what its sequences are judged by."""
+"""Settings of a generation."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from interplm_nb.proteins import Proteins
 from interplm_nb.steering.experiments.settings import ExperimentSettings
-from interplm_nb.steering.generate import Order
-from interplm_nb.steering.judges import ProbeJudge
-from interplm_nb.steering.rules import Rule
+
+Order = Literal["confidence", "random"]
+"""Which masks are filled in first: those whose drawn residue is most probable, or any."""
 
 Strength = Annotated[float, Field(ge=-100, le=100)]
 
@@ -102,19 +99,3 @@ class ScanSettings(DrawSettings):
     kind: ClassVar[str] = "generation scan"
 
     strength: Strength = Field(default=1.0, description="Value to clamp each to, in its maximum.")
-
-
-@dataclass(frozen=True)
-class Judging:
-    """What generated sequences are judged by."""
-
-    rule: Rule
-    """The concept in letters."""
-    natural: Proteins | None = None
-    """Proteins for base rates, and among which relatives are searched for."""
-    carriers: Collection[str] = ()
-    """Those that carry the concept."""
-    probe: ProbeJudge | None = None
-    """The concept's probe on another model or layer."""
-    related: Collection[int] = ()
-    """Features of the same concept, which are no controls."""
