@@ -14,7 +14,7 @@ from interplm_nb.questions.steer import experiment
 if TYPE_CHECKING:
     from interplm_nb.steering.experiments.generation.result import GenerationResult
 
-TABLES = ("conditions", "kinds", "natural", "sequences")
+TABLES = ("conditions", "kinds", "natural", "sequences", "pilot")
 FIELDS = ("feature", "model", "rule", "rule_words", "probe")
 """Of `GenerationResult`, beside its settings."""
 

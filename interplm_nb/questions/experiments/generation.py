@@ -1,5 +1,6 @@
 """A generation under steering with a run's SAE: a concept's feature, rule and judges."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from interplm_nb.steering.experiments.generation.judging import Judging
     from interplm_nb.steering.experiments.generation.result import GenerationResult
     from interplm_nb.steering.experiments.generation.settings import GenerationSettings
+    from interplm_nb.steering.steered_layer import SteeredLayer
 
 JUDGE = "unirep-256"
 """The other model whose probe judges UniRep's sequences: of the same download."""
@@ -53,16 +55,42 @@ def generation_in_run(
 
     settings = settings or GenerationSettings()
     at = steered_layer(run, source, device)
-    chosen = settings.feature
-    feature = best_feature(run, settings.concept, source) if chosen is None else chosen
     judge = other_model(run, device)
     found = judging(run, settings.concept, source, judge, settings.n_judge)
-    return generated(at, feature, found, settings)
+    if settings.feature is not None:
+        return generated(at, settings.feature, found, settings)
+    pilot = tried(
+        at, best_features(run, settings.concept, settings.n_tried, source), found, settings
+    )
+    result = generated(at, favoured(pilot), found, settings)
+    return replace(result, pilot=pilot)
 
 
-def best_feature(run: Run, concept: str, source: str = "sae") -> int:
-    """The feature linked to a concept with the best F1 on validation."""
-    return int(_linked(run, concept, source)["feature"][0])
+def best_features(run: Run, concept: str, n: int, source: str = "sae") -> list[int]:
+    """The features linked to a concept, at most n, the best F1 on validation first."""
+    return _linked(run, concept, source)["feature"].cast(pl.Int64).head(n).to_list()
+
+
+def tried(
+    at: "SteeredLayer", features: list[int], judging: "Judging", settings: "GenerationSettings"
+) -> pl.DataFrame:
+    """What each feature writes of its concept, with random numbers that the experiment does not
+    use: columns of `scan.SCAN`."""
+    from interplm_nb.steering.experiments.generation.scan import scan
+    from interplm_nb.steering.experiments.generation.settings import DrawSettings, ScanSettings
+
+    how = {name: getattr(settings, name) for name in DrawSettings.model_fields}
+    fresh = {"seed": settings.seed + settings.n_seeds, "n_seeds": 1}
+    draw = ScanSettings.model_validate(how | fresh | {"strength": settings.strengths[0]})
+    rules = {settings.concept: judging.rule}
+    return scan(at, dict.fromkeys(features, settings.concept), rules, draw).table
+
+
+def favoured(pilot: pl.DataFrame) -> int:
+    """The feature whose share is furthest above that of its own letters shuffled; of equals, the
+    first."""
+    margin = (pilot["rate"] - pilot["shuffled"]).to_list()
+    return int(pilot["feature"][margin.index(max(margin))])
 
 
 def judging(

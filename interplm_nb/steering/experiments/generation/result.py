@@ -1,7 +1,7 @@
 """What a generation under steering found. Read without a model, as a finished run is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -32,14 +32,18 @@ class GenerationResult:
     """Base rates of natural proteins: kind, then `tables.RATES`; empty without any."""
     sequences: pl.DataFrame
     """One row per sequence: `tables.SEQUENCES`."""
+    pilot: pl.DataFrame = field(default_factory=pl.DataFrame)
+    """The features among which one was chosen, with other random numbers: `scan.SCAN`; empty where
+    the feature was given."""
 
     def tables(self) -> Mapping[str, pl.DataFrame]:
-        """conditions, kinds, natural, sequences."""
+        """conditions, kinds, natural, sequences, pilot."""
         return {
             "conditions": self.conditions,
             "kinds": self.kinds,
             "natural": self.natural,
             "sequences": self.sequences,
+            "pilot": self.pilot,
         }
 
     @property
@@ -93,12 +97,17 @@ class GenerationResult:
         ]
         verdict = "causes" if self.works else "does not cause"
         return (
-            f"With feature {self.feature} of {self.model} clamped to {best['strength']:g} times "
+            f"With feature {self.feature} of {self.model}{self._chosen} clamped to {best['strength']:g} times "
             f"its maximum, {best['rate']:.0%} of {best['n']} sequences hold a {self.rule} (95 % "
             f"interval over sequences {best['low']:.0%} to {best['high']:.0%}); "
             f"{best['shuffled']:.0%} with their letters shuffled, {', '.join(others)}: by these "
             f"controls the feature {verdict} it."
         )
+
+    @property
+    def _chosen(self) -> str:
+        n = self.pilot["feature"].n_unique() if self.pilot.height else 0
+        return f" (of the concept's {n} best, the one that a pilot draw favours)" if n > 1 else ""
 
     def examples(self, n: int = 5) -> pl.DataFrame:
         """The first n sequences of the strongest steering in which the rule finds something.

@@ -64,7 +64,13 @@ class GenerationSettings(DrawSettings):
     feature: int | None = Field(
         default=None,
         ge=0,
-        description="The feature to steer; none: the concept's best on validation.",
+        description="The feature to steer; none: chosen among the concept's best by a pilot draw.",
+    )
+    n_tried: int = Field(
+        default=3,
+        ge=1,
+        le=50,
+        description="Features of the concept, the best on validation, that the pilot tries.",
     )
     strengths: tuple[Strength, ...] = Field(
         default=(1.0,),
