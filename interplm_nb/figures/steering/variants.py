@@ -162,7 +162,11 @@ def lost_and_gained(found: LostAndGained, n: int = 15) -> Chart:
     bars.axvline(0, color=_GREY, linewidth=0.8)
     bars.set_xlabel("change, in units of the feature's maximum\n(hatched: elsewhere)")
     _count_panel(counts, found.counts)
-    figure.suptitle(f"{found.mutation}, {found.plm}: lost (left) and gained (right)", fontsize=10)
+    figure.suptitle(
+        f"{found.mutation}, {found.plm}: lost (left) and gained (right); p against other letters "
+        "at the site | the same at other sites",
+        fontsize=9,
+    )
     return Chart(figure, found.sentence)
 
 

@@ -272,7 +272,8 @@ def test_a_left_to_right_model_changes_nothing_before_the_site_and_says_so() -> 
     )
     both = lost_and_gained(layer_with_sae(esm2()), WILD, "A6W")
     assert "left to right" not in both.sentence and both.features["position"].min() < 6
-    assert "18 other substitutions at the site" in both.sentence
+    assert "the 18 other substitutions at the site change" in both.sentence
+    assert "on average, the same substitution at 3 other sites " in both.sentence
 
 
 def test_few_sites_of_the_letter_are_joined_by_those_of_other_proteins(at: SteeredLayer) -> None:
@@ -281,7 +282,7 @@ def test_few_sites_of_the_letter_are_joined_by_those_of_other_proteins(at: Steer
     alone = lost_and_gained(at, WILD, "H8W", settings)  # the only one of its letter
     assert alone.counts["n"].to_list() == [1, 1, 18, 18, 0, 0]
     assert alone.features["p_same"].null_count() == alone.features.height
-    assert "no same substitution at other sites" in alone.sentence
+    assert "no other site has its letter" in alone.sentence
     joined = lost_and_gained(at, WILD, "H8W", settings, others)
     assert joined.counts["n"].to_list() == [1, 1, 18, 18, 5, 5]
     assert joined.features["p_same"].null_count() == 0

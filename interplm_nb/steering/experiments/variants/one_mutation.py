@@ -82,16 +82,19 @@ class LostAndGained:
             for p in PLACES
         )
         nulls = []
-        for name in SETS[1:]:
+        for name, words, none in (
+            (SETS[1], "the {} other substitutions at the site change", ""),
+            (SETS[2], "the same substitution at {} other sites", "no other site has its letter"),
+        ):
             n = self.counts.filter(pl.col("mutations") == name)["n"][0]
             mean = sum(sum(rows[name, place][:2]) for place in PLACES if n)
-            nulls.append(f"{mean:.1f} in all for the {n} {name}" if n else f"no {name}")
+            nulls.append(f"{words.format(n)} {mean:.1f} on average" if n else none)
         order = (
             f" {self.plm} reads from left to right: nothing before the residue can change."
             if self.left_to_right
             else ""
         )
-        return f"{self.mutation}: features {own}; on average {', '.join(nulls)}.{order}"
+        return f"{self.mutation}: features {own}; {', '.join(nulls)}.{order}"
 
     def tables(self) -> dict[str, pl.DataFrame]:
         """`features` and `counts`."""
