@@ -209,6 +209,7 @@ class _Choice:
 
     @classmethod
     def of(cls, plm: PLM, letters: str, temperature: float) -> "_Choice":
+        """The tokens and classes of these letters; ValueError for one that the model lacks."""
         unknown = sorted(set(letters) - set(plm.letters))
         if unknown or not letters:
             raise ValueError(
