@@ -16,11 +16,11 @@ from interplm_nb.figures.steering.attribution import (
     OTHERS,
     node_name,
 )
+from interplm_nb.steering.experiments.attribution.attribute import MATCHED, RANDOM
 from interplm_nb.steering.experiments.circuits.circuit import (
     CIRCUIT,
     FEATURES,
     NOTHING,
-    RANDOM,
     Circuit,
 )
 
@@ -90,20 +90,15 @@ def faithfulness(result: Circuit) -> Chart:
     figure, axes = panels(2, 9.0, 3.2, sharey=True)
     for axis, errors in zip(axes, (False, True), strict=True):
         part = result.faithfulness.filter(pl.col("errors") == errors)
-        random = part.filter(pl.col("set") == RANDOM).sort("per_layer")
-        axis.fill_between(
-            random["per_layer"].to_numpy(),
-            random["low"].cast(pl.Float64).to_numpy(),
-            random["high"].cast(pl.Float64).to_numpy(),
-            color=OTHERS,
-            alpha=0.25,
-            linewidth=0,
-        )
         for kind, colour, marker, dash in (
             (CIRCUIT, FEATURE, "o", "-"),
             (RANDOM, OTHERS, "x", ":"),
+            (MATCHED, "#000000", "+", "-."),
         ):
             own = part.filter(pl.col("set") == kind).sort("per_layer")
+            if kind != CIRCUIT:
+                low, high = (own[end].cast(pl.Float64).to_numpy() for end in ("low", "high"))
+                axis.fill_between(own["per_layer"].to_numpy(), low, high, color=colour, alpha=0.15)
             look: dict[str, Any] = {
                 "color": colour,
                 "marker": marker,
@@ -111,7 +106,7 @@ def faithfulness(result: Circuit) -> Chart:
                 "label": kind,
             }
             axis.plot(own["per_layer"].to_numpy(), own["faithfulness"].to_numpy(), **look)
-        for kind, colour, dash in ((FEATURES, "#000000", "--"), (NOTHING, ERRORS, "-.")):
+        for kind, colour, dash in ((FEATURES, FEATURE, "--"), (NOTHING, ERRORS, "-.")):
             own = part.filter(pl.col("set") == kind)["faithfulness"].item()
             name = "errors alone" if kind == NOTHING and errors else kind
             if own is not None:
