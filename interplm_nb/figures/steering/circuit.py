@@ -48,10 +48,10 @@ def drawing(result: Circuit, names: Mapping[int, Mapping[int, str]] | None = Non
     `names`: of each layer, what features are called.
     """
     places = _places(result, names or {})
-    rows = max(result.nodes.group_by("layer").len()["len"].max() or 1, 4) + 1  # pyright: ignore
+    rows = max(*result.nodes["layer"].value_counts()["count"], 4) + 1
     figure, (axis,) = panels(1, 3.2 * (result.layers.height + 1), 0.42 * rows + 1.0)
     hover = go.Figure()
-    widest = float(result.edges["weight"].abs().max() or 1)  # pyright: ignore
+    widest = max((abs(weight) for weight in result.edges["weight"]), default=0) or 1.0
     for edge in result.edges.reverse().iter_rows(named=True):
         ends = [places[key] for key in _ends(edge)]
         _edge(axis, hover, ends, edge, widest)
