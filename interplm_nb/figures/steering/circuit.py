@@ -69,7 +69,8 @@ def drawing(result: Circuit, names: Mapping[int, Mapping[int, str]] | None = Non
         )
     for column, layer in enumerate(result.layers["layer"]):
         axis.text(column, 0.9, f"layer {layer}", ha="center", fontsize=9, weight="bold")
-    axis.margins(0.12, 0.12)
+    axis.margins(x=0.12)
+    axis.set_ylim(min(place.y for place in places.values()) - 0.9, 1.5)
     axis.set_axis_off()
     axis.legend(
         handles=[
@@ -118,7 +119,7 @@ def faithfulness(result: Circuit) -> Chart:
         axis.set_xlabel("nodes per layer")
         axis.set_title("all errors kept" if errors else "no errors", fontsize=10)
         axis.legend(frameon=False, fontsize=7.5)
-    axes[0].set_ylabel("faithfulness (0: nothing, 1: the model)")
+    axes[0].set_ylabel("faithfulness (1: the model)")
     return Chart(figure, result.sentence)
 
 
