@@ -71,7 +71,7 @@ def test_a_circuit_has_a_line_per_edge_and_a_mark_per_node(found) -> None:
 def test_faithfulness_is_drawn_with_random_circuits_and_errors_alone(found) -> None:
     without, kept = drawings.faithfulness(found).figure.axes
     names = [text.get_text() for text in kept.get_legend().get_texts()]
-    assert names == ["circuit", "random", "all features", "errors alone"]
+    assert names == ["circuit", "random", "random like-mass", "all features", "errors alone"]
     assert without.get_title() == "no errors" and kept.get_title() == "all errors kept"
     own = found.faithfulness.filter(set="circuit", errors=True).sort("per_layer")
     assert kept.lines[0].get_ydata().tolist() == own["faithfulness"].to_list()

@@ -16,11 +16,11 @@ from interplm_nb.figures.steering.attribution import (
     OTHERS,
     node_name,
 )
+from interplm_nb.steering.experiments.attribution.attribute import MATCHED, RANDOM
 from interplm_nb.steering.experiments.circuits.circuit import (
     CIRCUIT,
     FEATURES,
     NOTHING,
-    RANDOM,
     Circuit,
 )
 
@@ -48,10 +48,10 @@ def drawing(result: Circuit, names: Mapping[int, Mapping[int, str]] | None = Non
     `names`: of each layer, what features are called.
     """
     places = _places(result, names or {})
-    rows = max(result.nodes.group_by("layer").len()["len"].max() or 1, 4) + 1  # pyright: ignore
+    rows = max(*result.nodes["layer"].value_counts()["count"], 4) + 1
     figure, (axis,) = panels(1, 3.2 * (result.layers.height + 1), 0.42 * rows + 1.0)
     hover = go.Figure()
-    widest = float(result.edges["weight"].abs().max() or 1)  # pyright: ignore
+    widest = max((abs(weight) for weight in result.edges["weight"]), default=0) or 1.0
     for edge in result.edges.reverse().iter_rows(named=True):
         ends = [places[key] for key in _ends(edge)]
         _edge(axis, hover, ends, edge, widest)
@@ -69,7 +69,8 @@ def drawing(result: Circuit, names: Mapping[int, Mapping[int, str]] | None = Non
         )
     for column, layer in enumerate(result.layers["layer"]):
         axis.text(column, 0.9, f"layer {layer}", ha="center", fontsize=9, weight="bold")
-    axis.margins(0.12, 0.12)
+    axis.margins(x=0.12)
+    axis.set_ylim(min(place.y for place in places.values()) - 0.9, 1.5)
     axis.set_axis_off()
     axis.legend(
         handles=[
@@ -90,20 +91,15 @@ def faithfulness(result: Circuit) -> Chart:
     figure, axes = panels(2, 9.0, 3.2, sharey=True)
     for axis, errors in zip(axes, (False, True), strict=True):
         part = result.faithfulness.filter(pl.col("errors") == errors)
-        random = part.filter(pl.col("set") == RANDOM).sort("per_layer")
-        axis.fill_between(
-            random["per_layer"].to_numpy(),
-            random["low"].cast(pl.Float64).to_numpy(),
-            random["high"].cast(pl.Float64).to_numpy(),
-            color=OTHERS,
-            alpha=0.25,
-            linewidth=0,
-        )
         for kind, colour, marker, dash in (
             (CIRCUIT, FEATURE, "o", "-"),
             (RANDOM, OTHERS, "x", ":"),
+            (MATCHED, "#000000", "+", "-."),
         ):
             own = part.filter(pl.col("set") == kind).sort("per_layer")
+            if kind != CIRCUIT:
+                low, high = (own[end].cast(pl.Float64).to_numpy() for end in ("low", "high"))
+                axis.fill_between(own["per_layer"].to_numpy(), low, high, color=colour, alpha=0.15)
             look: dict[str, Any] = {
                 "color": colour,
                 "marker": marker,
@@ -111,7 +107,7 @@ def faithfulness(result: Circuit) -> Chart:
                 "label": kind,
             }
             axis.plot(own["per_layer"].to_numpy(), own["faithfulness"].to_numpy(), **look)
-        for kind, colour, dash in ((FEATURES, "#000000", "--"), (NOTHING, ERRORS, "-.")):
+        for kind, colour, dash in ((FEATURES, FEATURE, "--"), (NOTHING, ERRORS, "-.")):
             own = part.filter(pl.col("set") == kind)["faithfulness"].item()
             name = "errors alone" if kind == NOTHING and errors else kind
             if own is not None:
@@ -123,7 +119,7 @@ def faithfulness(result: Circuit) -> Chart:
         axis.set_xlabel("nodes per layer")
         axis.set_title("all errors kept" if errors else "no errors", fontsize=10)
         axis.legend(frameon=False, fontsize=7.5)
-    axes[0].set_ylabel("faithfulness (0: nothing, 1: the model)")
+    axes[0].set_ylabel("faithfulness (1: the model)")
     return Chart(figure, result.sentence)
 
 

@@ -24,6 +24,11 @@ MEANS = {
 class SurveySettings(ExperimentSettings):
     """Which predictions are taken, and how often proteins are resampled."""
 
+    n_proteins: int = Field(
+        20, ge=1, le=100_000, description="Proteins, drawn by seed where a run's are taken."
+    )
+    longest: int = Field(300, ge=2, le=100_000, description="Their most residues.")
+
     n_positions: int = Field(
         2,
         ge=1,
@@ -34,6 +39,14 @@ class SurveySettings(ExperimentSettings):
         20, ge=1, le=10_000, description="Residues at least before a position that is drawn."
     )
     n_resamples: int = Field(1000, ge=10, le=100_000, description="Bootstrap resamples.")
+
+
+def of_run(sequences: Mapping[str, str], plm: PLM, settings: SurveySettings) -> dict[str, str]:
+    """`n_proteins` of these, drawn by seed among those that fit; all where they are fewer."""
+    most = min(settings.longest, plm.max_residues)
+    fit = [name for name in sequences if settings.after < len(sequences[name]) <= most]
+    rng = np.random.default_rng([settings.seed, 6])
+    return {fit[k]: sequences[fit[k]] for k in rng.permutation(len(fit))[: settings.n_proteins]}
 
 
 def drawn(

@@ -11,7 +11,12 @@ from interplm_nb.steering.experiments.attribution.survey import (
 )
 from interplm_nb.steering.experiments.circuits.circuit import CircuitSettings, circuit
 from interplm_nb.steering.experiments.circuits.survey import CircuitSurveySettings, circuit_survey
-from interplm_nb.steering.experiments.over_proteins import SurveySettings, drawn, means
+from interplm_nb.steering.experiments.over_proteins import (
+    SurveySettings,
+    drawn,
+    means,
+    of_run,
+)
 from tests.plm.tiny_unirep import tiny
 from tests.steering.test_intervene import SEQUENCE, esm2, layer_with_sae
 
@@ -138,3 +143,14 @@ def test_a_survey_of_log_likelihoods_takes_each_protein_once(make) -> None:
 def test_settings_out_of_bounds_are_refused(settings, values, message) -> None:
     with pytest.raises(ValueError, match=message):
         settings(**values)
+
+
+def test_proteins_of_a_run_are_drawn_by_seed_among_those_that_fit() -> None:
+    sequences = {f"P{n}": "M" * n for n in range(1, 60)}
+    settings = SurveySettings(n_proteins=8, longest=30, after=10)
+    found = of_run(sequences, tiny(), settings)
+    assert len(found) == 8 and all(10 < len(s) <= 30 for s in found.values())
+    assert found == of_run(sequences, tiny(), settings)
+    other = of_run(sequences, tiny(), settings.model_copy(update={"seed": 1}))
+    assert set(other) != set(found)
+    assert len(of_run(sequences, tiny(), settings.model_copy(update={"n_proteins": 99}))) == 20

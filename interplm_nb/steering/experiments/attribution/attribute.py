@@ -20,7 +20,7 @@ from interplm_nb.steering.experiments.attribution.top import largest
 from interplm_nb.steering.intervene import Where
 from interplm_nb.steering.steered_layer import SteeredLayer
 
-TOP, RANDOM, MATCHED, ERROR = "top", "random", "random, of like mass", "errors"
+TOP, RANDOM, MATCHED, ERROR = "top", "random", "random like-mass", "errors"
 """Kinds of sets in the table `removals`."""
 
 
@@ -116,15 +116,14 @@ class Attribution:
         words = (
             f"{self.words}: {row['whole']:.2f} {self.unit}, {row['removed']:.2f} without this "
             f"layer's features and errors. The SAE's errors have {row['error_share']:.0%} of all "
-            f"attribution, and removing them alone lowers it by {error['effect']:.2f}. "
-            f"Removing the top {top['n_nodes']} of {row['n_active']} active nodes lowers it by "
-            f"{top['effect']:.2f} (attribution says {top['attribution']:.2f})"
+            f"attribution, and removing them alone {_moves(error['effect'])}. "
+            f"Removing the top {top['n_nodes']} of {row['n_active']} active nodes "
+            f"{_moves(top['effect'])} (by attribution, {top['attribution']:.2f})"
         )
         for name in (RANDOM, MATCHED):
             s = by_set[name]
-            words += (
-                f", {s['n_nodes']} {name} by {s['effect']:.2f} [{s['low']:.2f}, {s['high']:.2f}]"
-            )
+            interval = f"[{s['low']:.2f}, {s['high']:.2f}]"
+            words += f", {s['n_nodes']} {name} nodes by {s['effect']:.2f} {interval}"
         words += "."
         if row["spearman"] is not None:
             words += f" Attribution and the effects of single removals: r_s {row['spearman']:.2f}."
@@ -331,6 +330,11 @@ def _set_row(name: str, effect: np.ndarray, top: float | None, k: int | None) ->
         "mass": None,
         "at_least_top": float((effect >= top).mean()) if several and top is not None else None,
     }
+
+
+def _moves(effect: float) -> str:
+    """What a removal does to the metric, in words."""
+    return f"{'lowers' if effect >= 0 else 'raises'} it by {abs(effect):.2f}"
 
 
 def _residues(prediction: Prediction, found: Attributed) -> pl.DataFrame:

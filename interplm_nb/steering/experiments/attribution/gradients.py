@@ -9,8 +9,9 @@ background value) to 1 (its own). With M the metric as a function of all gates,
 
 Both are the gradient of M with respect to the layer's state times the atom times the value
 (f - f0), or times (e - e0). Integrated attributions must sum to M(1) - M(0), and those of any
-interval of a to the difference of M over it: each interval's gradient is taken at its middle, and
-an interval where it misses the known difference is halved.
+interval of a to the difference of M over it. So intervals over which M bends are halved, worst
+first; then each interval's gradient is taken at its middle, and where it misses the known
+difference the interval is halved again.
 
 On the output alone, gates change the layer's output, and the layer's own later steps do not see it.
 Inside the recurrence, they change the state at each step, so that later steps start from it and
@@ -130,12 +131,7 @@ def _integrate(
 ) -> int:
     """Add every interval's part to `total`; how many gradients it took."""
     allowed = steps.tolerance * max(abs(whole - nothing), LEAST) / steps.first
-    edges = np.linspace(0, 1, steps.first + 1)
-    values = run.metric(edges[1:-1].tolist()).tolist()
-    values = [nothing, *values, whole]
-    waiting = [
-        _Interval(*edges[k : k + 2].tolist(), *values[k : k + 2]) for k in range(steps.first)
-    ]
+    waiting = _intervals(run, whole, nothing, steps, allowed)
     taken, most = 0, max(1, _RESIDUES // len(total[1]))
     while waiting:
         batch, waiting = waiting[:most], waiting[most:]
@@ -153,6 +149,28 @@ def _integrate(
                 widths[k] = one.width
         _add(total, found, widths)
     return taken
+
+
+def _intervals(
+    run: "_Gates", whole: float, nothing: float, steps: Steps, allowed: float
+) -> "list[_Interval]":
+    """Intervals of the gates, by values of the metric alone: equal ones, of which those where it
+    bends most are halved first."""
+    edges = np.linspace(0, 1, steps.first + 1)
+    values = [nothing, *run.metric(edges[1:-1].tolist()).tolist(), whole]
+    found: list[tuple[float, _Interval, float]] = []
+    new = [_Interval(*edges[k : k + 2].tolist(), *values[k : k + 2]) for k in range(steps.first)]
+    while new:
+        middles = run.metric([one.middle for one in new]).tolist()
+        found += [
+            (abs(value - (one.below + one.above) / 2), one, value)
+            for one, value in zip(new, middles, strict=True)
+        ]
+        found.sort(key=lambda bent: -bent[0])
+        n = min(sum(bend > allowed for bend, _, _ in found), steps.first, steps.most - len(found))
+        worst, found = found[: max(n, 0)], found[max(n, 0) :]
+        new = [half for _, one, value in worst for half in one.halves(value)]
+    return [one for _, one, _ in found]
 
 
 class _Interval(NamedTuple):

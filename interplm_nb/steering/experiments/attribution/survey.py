@@ -64,7 +64,7 @@ class AttributionSurvey:
         return (
             f"Over {row['n_predictions']} predictions in {row['n_proteins']} proteins, the SAE's "
             f"errors have {mean('error_share')} of all attribution; removing the errors alone "
-            f"changes the metric by {mean('errors')}. Removing the top nodes lowers it by "
+            f"lowers the metric by {mean('errors')}. Removing the top nodes lowers it by "
             f"{mean('top')}, random ones by {mean('random')}, random ones of like mass by "
             f"{mean('matched')}; the top is above 97.5 % of both kinds in "
             f"{told['beats_both']['mean']:.0%} of predictions. Means, {COVERS}."

@@ -12,8 +12,17 @@ from pydantic import Field
 from torch import Tensor
 
 from interplm_nb.steering.experiments.attribution import gradients
-from interplm_nb.steering.experiments.attribution.ablations import Node
-from interplm_nb.steering.experiments.attribution.attribute import NodeSettings, active_nodes
+from interplm_nb.steering.experiments.attribution.ablations import (
+    Node,
+    matched_sets,
+    random_sets,
+)
+from interplm_nb.steering.experiments.attribution.attribute import (
+    MATCHED,
+    RANDOM,
+    NodeSettings,
+    active_nodes,
+)
 from interplm_nb.steering.experiments.attribution.gradients import LEAST, Attributed
 from interplm_nb.steering.experiments.attribution.parts import Background, background
 from interplm_nb.steering.experiments.attribution.parts import parts as parts_of
@@ -23,10 +32,9 @@ from interplm_nb.steering.experiments.circuits import edges
 from interplm_nb.steering.experiments.circuits.gated_layers import GatedLayers, Kept
 from interplm_nb.steering.steered_layer import SteeredLayer
 
-CIRCUIT, WITHOUT, RANDOM, NOTHING, FEATURES = (
+CIRCUIT, WITHOUT, NOTHING, FEATURES = (
     "circuit",
     "all but the circuit",
-    "random",
     "nothing",
     "all features",
 )
@@ -115,8 +123,9 @@ class Circuit:
 
         return words + (
             f"The circuit of {self.nodes.height} nodes keeps {share(CIRCUIT, False)} of the "
-            f"difference without errors, random ones {share(RANDOM, False)}; with all errors kept "
-            f"{share(CIRCUIT, True)}, random ones {share(RANDOM, True)}, errors alone "
+            f"difference without errors, random ones {share(RANDOM, False)}, random ones of like "
+            f"mass {share(MATCHED, False)}; with all errors kept {share(CIRCUIT, True)}, random "
+            f"ones {share(RANDOM, True)}, of like mass {share(MATCHED, True)}, errors alone "
             f"{share(NOTHING, True)}."
         )
 
@@ -343,28 +352,24 @@ def _faithfulness(
     parts: Sequence[_Layer], run: GatedLayers, settings: CircuitSettings
 ) -> pl.DataFrame:
     """The table `Circuit.faithfulness`: "nothing" without errors is 0, the model as it is 1."""
-    rng = np.random.default_rng([settings.seed, 4])
     sets: list[tuple[str, int | None, list[Kept]]] = [
         (NOTHING, None, [[[] for _ in parts]]),
         (FEATURES, None, [[None for _ in parts]]),
     ]
-    # Nodes that cannot reach the prediction would make the control weaker than it is.
-    reach = [
-        [node for node, a in zip(part.nodes, part.table["attribution"], strict=True) if a != 0]
-        for part in parts
-    ]
+    # Nodes that cannot reach the prediction would make the controls weaker than they are.
+    reach = [int((part.table["attribution"] != 0).sum()) for part in parts]
     for size in settings.kept_sizes:
-        drawn = [
-            [
-                [nodes[k] for k in rng.choice(len(nodes), min(size, len(nodes)), replace=False)]
-                for nodes in reach
-            ]
-            for _ in range(settings.n_random)
-        ]
+        random, matched = [], []
+        for part, n in zip(parts, reach, strict=True):
+            k, mass = min(size, n), part.table["mass"].to_numpy()[:n]
+            seed = settings.seed + part.at.layer
+            random.append(random_sets(n, k, settings.n_random, seed))
+            matched.append(matched_sets(mass, np.arange(k), settings.n_random, seed))
         sets += [
             (CIRCUIT, size, [[part.nodes[:size] for part in parts]]),
             (WITHOUT, size, [[part.nodes[size:] for part in parts]]),
-            (RANDOM, size, drawn),
+            (RANDOM, size, _kept(parts, random)),
+            (MATCHED, size, _kept(parts, matched)),
         ]
     flat = [kept for _, _, several in sets for kept in several]
     whole, removed = parts[0].found.whole, float(run.metric(flat[:1], errors=False)[0])
@@ -391,6 +396,14 @@ _FAITHFULNESS = {
     "n_nodes": pl.Int64,
     **dict.fromkeys(("metric", "faithfulness", "low", "high"), pl.Float64),
 }
+
+
+def _kept(parts: Sequence[_Layer], drawn: Sequence[Sequence[np.ndarray]]) -> list[Kept]:
+    """Circuits of the places that were drawn in each layer."""
+    return [
+        [[part.nodes[k] for k in places] for part, places in zip(parts, circuit, strict=True)]
+        for circuit in zip(*drawn, strict=True)
+    ]
 
 
 def _share(metric: np.ndarray, whole: float, removed: float) -> dict[str, float | None]:

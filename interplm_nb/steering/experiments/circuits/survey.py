@@ -8,11 +8,11 @@ import polars as pl
 from pydantic import Field
 
 from interplm_nb.progress import progress_bar
+from interplm_nb.steering.experiments.attribution.attribute import MATCHED, RANDOM
 from interplm_nb.steering.experiments.circuits.circuit import (
     CIRCUIT,
     FEATURES,
     NOTHING,
-    RANDOM,
     Circuit,
     CircuitSettings,
     circuit,
@@ -60,13 +60,17 @@ class CircuitSurvey:
             return f"{row['median']:.2f} [{row['median_low']:.2f}, {row['median_high']:.2f}]"
 
         row = told[f"{CIRCUIT} {n}"]
+        without, kept = (
+            [median(f"{name} {n}{end}") for name in (CIRCUIT, RANDOM, MATCHED)]
+            for end in ("", " + errors")
+        )
         return (
             f"Over {row['n_predictions']} predictions in {row['n_proteins']} proteins, circuits of "
-            f"{n} nodes per layer keep {median(f'{CIRCUIT} {n}')} of the prediction without "
-            f"errors, random ones {median(f'{RANDOM} {n}')}; with all errors kept "
-            f"{median(f'{CIRCUIT} {n} + errors')}, random ones {median(f'{RANDOM} {n} + errors')}, "
-            f"errors alone {median(f'{NOTHING} + errors')}; all features without errors "
-            f"{median(FEATURES)}. Medians, {COVERS}."
+            f"{n} nodes per layer keep {without[0]} of the prediction without errors, random ones "
+            f"{without[1]}, random ones of like mass {without[2]}; with all errors kept {kept[0]}, "
+            f"random ones {kept[1]}, of like mass {kept[2]}, errors alone "
+            f"{median(f'{NOTHING} + errors')}; all features without errors {median(FEATURES)}. "
+            f"Medians, {COVERS}."
         )
 
     def tables(self) -> Mapping[str, pl.DataFrame]:
@@ -109,13 +113,15 @@ def _row(found: Circuit) -> dict[str, Any]:
     for kept in found.faithfulness.iter_rows(named=True):
         size = "" if kept["per_layer"] is None else f" {kept['per_layer']}"
         row[f"{kept['set']}{size}{' + errors' if kept['errors'] else ''}"] = kept["faithfulness"]
-    own, random = (
+    own, *controls = (
         found.faithfulness.filter(
             pl.col("set") == name,
             pl.col("per_layer") == found.settings.n_nodes,
             ~pl.col("errors"),
         ).row(0, named=True)
-        for name in (CIRCUIT, RANDOM)
+        for name in (CIRCUIT, RANDOM, MATCHED)
     )
-    beats = None if own["faithfulness"] is None else own["faithfulness"] > random["high"]
-    return row | {"beats_random": beats}
+    beats = None
+    if own["faithfulness"] is not None:
+        beats = own["faithfulness"] > max(control["high"] for control in controls)
+    return row | {"beats_both": beats}

@@ -148,7 +148,7 @@ def test_the_sentence_has_the_errors_the_removals_and_their_controls() -> None:
     row = found.summary.row(0, named=True)
     assert f"{row['error_share']:.0%} of all attribution" in said
     assert "log probability of W at position 9" in said and "Removing the top 3 of" in said
-    assert "3 random by" in said and "3 random, of like mass by" in said
+    assert "3 random nodes by" in said and "3 random like-mass nodes by" in said
     short = AttributionSettings(position=9, method="gradient")
     assert "as a gradient may; integrated ones do not" in attribution(at, SEQUENCE, short).sentence
     few = AttributionSettings(position=9, steps=1, most_steps=1, tolerance=1e-6)

@@ -188,7 +188,13 @@ def test_the_values_of_a_node_come_from_the_circuit_the_others_and_the_errors() 
 def test_the_sentence_has_both_ways_and_both_controls() -> None:
     two = [layer_with_sae(esm2(), layer, k=4, seed=layer) for layer in (1, 2)]
     said = circuit(two, SEQUENCE, CircuitSettings(position=9, n_nodes=2, n_random=5)).sentence
-    for words in ("layers 1 and 2 removed", "circuit of 4 nodes", "random ones", "errors alone"):
+    for words in (
+        "layers 1 and 2 removed",
+        "circuit of 4 nodes",
+        "random ones",
+        "of like mass",
+        "errors alone",
+    ):
         assert words in said
     assert "of the layers' attribution" in said
 
