@@ -137,11 +137,13 @@ class Experiment:
         first, seeds = self.asked.first, [int(seed) for seed in self.asked.seeds.split(",")]
         yield Job("crosscoder-s0", joined)
         yield Job(f"transcoder-{first}-{first + 1}-s0", single[first], single[first + 1])
+        yield Job("random-joined", joined, seed=len(seeds))
+        yield Job(f"random-layer-{first}", single[first], seed=len(seeds))
         yield Job("crosscoder-misaligned", joined, misaligned=True)
         for layer, embeddings in single.items():
             yield Job(f"sae-layer-{layer}-s0", embeddings)
-            yield Job(f"random-layer-{layer}", embeddings, seed=len(seeds))
-        yield Job("random-joined", joined, seed=len(seeds))
+            if layer != first:
+                yield Job(f"random-layer-{layer}", embeddings, seed=len(seeds))
         for seed in seeds[1:]:
             yield Job(f"crosscoder-s{seed}", joined, seed=seed)
             name = f"transcoder-{first}-{first + 1}-s{seed}"

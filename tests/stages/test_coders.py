@@ -10,15 +10,16 @@ import pytest
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.errors import PipelineError
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import EmbedParameters, StageParameters, TrainParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.saving import remove
-from interplm_nb.stages.train import train
+from interplm_nb.stages.train import TrainStage, train
 from tests.pipeline.tiny import tiny_parameters
 
 AFTER = ("train", "activations", "concepts")
-LAYERS = [1, 2, 3]
+LAYERS = [1, 2]
 
 
 def call(run: Run, params: StageParameters) -> None:
@@ -28,7 +29,7 @@ def call(run: Run, params: StageParameters) -> None:
 
 
 @pytest.fixture(scope="module")
-def begun(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The tiny run after stage `proteins`."""
     folder = Path(tmp_path_factory.mktemp("coders")) / "begun"
     run = Run.create(folder, "tiny")
@@ -44,6 +45,10 @@ def made(begun: Run, folder: Path, embed: EmbedParameters, **changes: object) ->
         own = params[stage]
         call(run, own.model_copy(update=changes) if stage == "train" else own)
     return run
+
+
+def read(run: Run) -> TrainStage:
+    return train(RunToRead.open(run.folder), tiny_parameters(run.folder)["train"])
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +67,9 @@ def transcoder(begun: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_joined_layers_are_scaled_by_their_variance_on_train(crosscoder):
     embeddings = crosscoder.embeddings()
-    assert embeddings.joined.layers == tuple(LAYERS) and embeddings.d_in == 3 * 192
+    assert embeddings.joined.layers == tuple(LAYERS) and embeddings.d_in == 2 * 192
     assert crosscoder.layers() == [], "no layer is embedded by itself"
-    assert (crosscoder.folder / "embeddings/joined_01+02+03/about.json").is_file()
+    assert (crosscoder.folder / "embeddings/joined_01+02/about.json").is_file()
     rows = crosscoder.proteins().rows_of(crosscoder.accessions("train"))
     for part in embeddings.joined.parts(embeddings[rows]).values():
         # exact on the sample of 20,000 residues; here that is nearly all of train
@@ -75,7 +80,7 @@ def test_joined_layers_are_scaled_by_their_variance_on_train(crosscoder):
 
 
 def test_a_crosscoder_goes_through_every_stage_with_its_controls(crosscoder):
-    result = train(crosscoder, tiny_parameters(crosscoder.folder)["train"])
+    result = read(crosscoder)
     sources = ["sae", "shuffled_sae", "random_sae"]
     assert result.quality["source"].to_list()[:3] == sources
     layers = result.layers.filter(source="sae")
@@ -102,8 +107,7 @@ def test_new_sequences_are_encoded_as_the_run_encoded_them(crosscoder, transcode
 
 
 def test_a_transcoder_goes_through_every_stage_with_its_controls(transcoder):
-    params = tiny_parameters(transcoder.folder)["train"].model_copy(update={"target": 3})
-    result = train(transcoder, params)
+    result = read(transcoder)
     about, sae = transcoder.about("sae"), transcoder.sae()
     assert (about["layer"], about["target"]) == (2, 3)
     assert sae.about.target == 3 and sae.transcodes
@@ -120,13 +124,13 @@ def test_a_transcoder_goes_through_every_stage_with_its_controls(transcoder):
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (1, r"train.target = 1 is a layer that the SAE reads \(1\)"),
+        (2, r"train.target = 2 is a layer that the SAE reads \(2\)"),
         (9, "train.target = 9: esm2-mini has no layer 9"),
     ],
 )
-def test_a_target_that_makes_no_sense_is_refused(tiny_run, tmp_path, target, message):
+def test_a_target_that_makes_no_sense_is_refused(transcoder, tmp_path, target, message):
     folder = tmp_path / "run"
-    shutil.copytree(tiny_run.folder, folder)
+    shutil.copytree(transcoder.folder, folder)
     params = tiny_parameters(folder)["train"].model_copy(update={"target": target})
     with pytest.raises(PipelineError, match=message):
         train(Run.open(folder), params)
