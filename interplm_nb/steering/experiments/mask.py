@@ -191,7 +191,8 @@ class MaskResult:
         return (
             f"Clamped at residue {self.settings.edited}, {_n(n, 'periodic feature')} "
             f"change{'s' * (n == 1)} P({letter}) in phase by "
-            f"{_mean(own, 'in_phase'):+.3f} on average and out of phase by {_mean(own, 'out_of_phase'):+.3f}; in phase it is "
+            f"{_mean(own, 'in_phase'):+.3f} on average and out of phase by "
+            f"{_mean(own, 'out_of_phase'):+.3f}; in phase it is "
             f"{_mean(own, 'matched_in_phase'):+.3f} with matched features, "
             f"{_mean(own, 'random_in_phase'):+.3f} along random directions, and {known}. "
             f"{beat} of {n} beat both controls (p at most 0.05)."
