@@ -146,7 +146,7 @@ def _shown(result: DoseResult, features: Sequence[int] | None) -> list[int]:
 def _grid(n: int) -> tuple[Figure, list[Axes]]:
     columns = min(n, 3)
     rows = -(-n // columns)
-    figure = Figure(figsize=(3.4 * columns, 2.6 * rows + 0.6), layout="constrained")
+    figure = Figure(figsize=(max(6.0, 3.4 * columns), 2.6 * rows + 0.6), layout="constrained")
     axes = list(np.atleast_1d(figure.subplots(rows, columns)).flat)
     for axis in axes[n:]:
         axis.remove()
