@@ -595,10 +595,10 @@ class SteerParameters(StageParameters):
         "", description="Concept whose best feature is held; empty: the best that a rule can judge."
     )
     strength: float = Field(
-        1.0, ge=-100, le=100, description="What the feature is held at, in its maximum."
+        0.75, ge=-100, le=100, description="What the feature is held at, in its maximum."
     )
     n_sequences: int = Field(
-        32, ge=2, le=10_000, description="Sequences to generate under each condition."
+        48, ge=2, le=10_000, description="Sequences to generate under each condition."
     )
     length: int = Field(120, ge=20, le=2000, description="Residues of each sequence.")
     temperature: float = Field(

@@ -5,7 +5,7 @@ import pytest
 
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions.experiments.generation import best_feature, judging
+from interplm_nb.questions.experiments.generation import best_features, favoured, judging
 
 CONCEPT = "Zinc finger_any"
 
@@ -15,11 +15,18 @@ def run() -> Run:
     return Run.shipped()
 
 
-def test_the_feature_is_the_best_on_validation(run: Run) -> None:
+def test_the_features_tried_are_the_best_on_validation(run: Run) -> None:
     own = run.links().table.filter(pl.col("concept") == CONCEPT)
-    best = own["validation_f1_per_domain"].max()
-    chosen = own.filter(pl.col("feature") == best_feature(run, CONCEPT))
-    assert chosen["validation_f1_per_domain"].to_list() == [best]
+    f1 = dict(own.select("feature", "validation_f1_per_domain").iter_rows())
+    tried = best_features(run, CONCEPT, 3)
+    assert [f1[feature] for feature in tried] == sorted(f1.values(), reverse=True)[:3]
+
+
+def test_the_pilot_favours_what_order_adds_to_the_letters() -> None:
+    pilot = pl.DataFrame(
+        {"feature": [5, 6, 7], "rate": [0.9, 0.5, 0.5], "shuffled": [0.8, 0.0, 0.0]}
+    )
+    assert favoured(pilot) == 6  # of equals, the first
 
 
 def test_judging_has_the_carriers_and_all_features_of_the_concept(run: Run) -> None:
@@ -36,4 +43,4 @@ def test_a_concept_without_a_rule_or_a_feature_is_refused(run: Run) -> None:
     with pytest.raises(PipelineError, match="no rule finds 'Turn' in letters; there are rules for"):
         judging(run, "Turn")
     with pytest.raises(PipelineError, match="no feature of 'sae' is linked to 'Zinc fnger'; link"):
-        best_feature(run, "Zinc fnger")
+        best_features(run, "Zinc fnger", 3)

@@ -1,11 +1,14 @@
 """Pictures of a generation under steering: shares by condition, and by strength."""
 
+import html
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
 from matplotlib.axes import Axes
 
 from interplm_nb.figures.chart import Chart, panels
+from interplm_nb.figures.tables import Sentence, Table
 from interplm_nb.steering.experiments.generation.kinds import KINDS
 from interplm_nb.steering.experiments.generation.result import GenerationResult
 
@@ -23,12 +26,14 @@ _STYLES = {
 _SHUFFLED = "same letters, shuffled"
 
 
-def shares(result: GenerationResult) -> Chart:
+def shares(result: GenerationResult | None) -> Chart | Sentence:
     """The rule's share in every condition at the strongest steering, with 95 % intervals.
 
     Controls of a kind are together. The open mark is the share after shuffling the letters; the
     probe's share, if there is a probe, is the second panel.
     """
+    if result is None:
+        return _NOTHING
     rows = _rows(result)
     probed = any(row["probe_rate"] is not None for row in rows)
     figure, axes = panels(1 + probed, height=0.34 * len(rows) + 1.3, sharey=True)
@@ -78,6 +83,75 @@ def doses(result: GenerationResult) -> Chart:
     axis.legend(fontsize=8, frameon=False)
     axis.set_title("bands: 95 %, over sequences", fontsize=9, loc="left")
     return Chart(figure, result.sentence)
+
+
+def kinds(result: GenerationResult | None, which: Sequence[str] = ()) -> Table | Sentence:
+    """Every kind of condition with its judges; or those of `which`.
+
+    A sentence where nothing was generated.
+    """
+    if result is None:
+        return _NOTHING
+    parts = [result.kinds, *([result.natural] if result.natural.height else [])]
+    table = pl.concat(parts, how="diagonal")
+    if which:
+        table = table.filter(pl.col("kind").is_in(list(which)))
+    return Table(
+        table.select("kind", *_HEADINGS),
+        f"{result.rule} in sequences of {result.settings.length} residues; low and high: 95 %, "
+        "over sequences",
+        _HEADINGS,
+    )
+
+
+_HEADINGS = {
+    "n": "sequences",
+    "rate": "share with it",
+    "low": "low",
+    "high": "high",
+    "shuffled": "letters shuffled",
+    "probe_rate": "probe calls",
+    "perplexity": "perplexity",
+    "with_relative": "with a natural relative",
+    "letter": "commonest letter",
+    "letter_share": "its share",
+    "broken": "broken down",
+}
+
+
+def examples(result: GenerationResult | None, n: int = 4) -> Table | Sentence:
+    """Steered sequences in which the rule finds something, with the place in square brackets."""
+    if result is None:
+        return _NOTHING
+    found = result.examples(n)
+    if found.is_empty():
+        return Sentence(f"No steered sequence holds a {result.rule}.")
+    marked = [
+        f"{s[: start - 1]}[{s[start - 1 : end]}]{s[end:]}"
+        for s, start, end in found.select("sequence", "start", "end").iter_rows()
+    ]
+    return Table(
+        found.select(pl.Series("sequence", marked), "perplexity", "relative"),
+        f"steered sequences with a {result.rule}, in [ ]",
+        {"relative": "nearest natural protein"},
+        {"sequence": lambda text: f'<code style="word-break:break-all">{html.escape(text)}</code>'},
+    )
+
+
+def pilot(result: GenerationResult | None) -> Table | Sentence:
+    """The features among which the steered one was chosen, with other random numbers."""
+    if result is None:
+        return _NOTHING
+    if result.pilot.is_empty():
+        return Sentence(f"Feature {result.feature} was given, so there was no pilot draw.")
+    return Table(
+        result.pilot.select("feature", "n", "rate", "shuffled", "unsteered"),
+        f"pilot draw: the best features of {result.settings.concept}",
+        {"n": "sequences", "rate": "share with it", "shuffled": "letters shuffled"},
+    )
+
+
+_NOTHING = Sentence("Nothing was generated in this run: the sentence above says why.")
 
 
 def _rows(result: GenerationResult) -> list[dict[str, Any]]:

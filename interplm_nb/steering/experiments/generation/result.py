@@ -97,9 +97,9 @@ class GenerationResult:
         ]
         verdict = "causes" if self.works else "does not cause"
         return (
-            f"With feature {self.feature} of {self.model}{self._chosen} clamped to {best['strength']:g} times "
-            f"its maximum, {best['rate']:.0%} of {best['n']} sequences hold a {self.rule} (95 % "
-            f"interval over sequences {best['low']:.0%} to {best['high']:.0%}); "
+            f"With feature {self.feature} of {self.model}{self._chosen} clamped to "
+            f"{best['strength']:g} times its maximum, {best['rate']:.0%} of {best['n']} sequences "
+            f"hold a {self.rule} (95 % interval over sequences {best['low']:.0%} to {best['high']:.0%}); "
             f"{best['shuffled']:.0%} with their letters shuffled, {', '.join(others)}: by these "
             f"controls the feature {verdict} it."
         )
