@@ -25,6 +25,7 @@ P = TypeVar("P", bound=StageParameters)
 
 LINKS, FEATURES = source_file("sae", "links"), source_file("sae", "matches")
 DESCRIPTIONS = interpreted_folder("statistical", "sae")
+STEERED_TEXT = "08_steer/summary.json"
 """With EMBEDDINGS and COMPARISON: what a lesson may need of a run beyond its proteins and scores,
 relative to its folder."""
 
@@ -36,6 +37,7 @@ _WHAT = {
     LINKS: "features linked to concepts",
     FEATURES: "statistics and motifs of its features",
     DESCRIPTIONS: "descriptions of features",
+    STEERED_TEXT: "sequences generated while a feature is held",
 }
 _MAKE = {COMPARISON: "interplm-nb run laboratory --out runs/laboratory"}
 
@@ -73,7 +75,8 @@ def open_run(run: str, *needs: str) -> Opened:
     run
         A folder, or "".
     needs
-        What the run must have: EMBEDDINGS, COMPARISON, LINKS, FEATURES, DESCRIPTIONS.
+        What the run must have: EMBEDDINGS, COMPARISON, LINKS, FEATURES, DESCRIPTIONS,
+        STEERED_TEXT.
 
     Raises
     ------

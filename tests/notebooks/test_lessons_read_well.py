@@ -26,6 +26,7 @@ ON_WHAT_SHIPS = (
     "05_concepts",
     "06_features",
     "07_interpret",
+    "08_steer",
 )
 NEED_MORE = {
     "02_embed": "embeddings",

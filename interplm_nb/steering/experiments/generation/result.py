@@ -99,7 +99,8 @@ class GenerationResult:
         return (
             f"With feature {self.feature} of {self.model}{self._chosen} clamped to "
             f"{best['strength']:g} times its maximum, {best['rate']:.0%} of {best['n']} sequences "
-            f"hold a {self.rule} (95 % interval over sequences {best['low']:.0%} to {best['high']:.0%}); "
+            f"hold a {self.rule} (95 % interval over sequences {best['low']:.0%} to "
+            f"{best['high']:.0%}); "
             f"{best['shuffled']:.0%} with their letters shuffled, {', '.join(others)}: by these "
             f"controls the feature {verdict} it."
         )
