@@ -66,7 +66,7 @@ def _steer(options: argparse.Namespace) -> str:
     from interplm_nb.pipeline.recipes import Recipe
     from interplm_nb.pipeline.run import Run
     from interplm_nb.pipeline.run_files import STEERED
-    from interplm_nb.questions.steer import experiment, save
+    from interplm_nb.questions.steer import checked_settings, experiment, save
 
     recipe = (
         Recipe.read(Path(options.what))
@@ -75,6 +75,8 @@ def _steer(options: argparse.Namespace) -> str:
     )
     if options.list:
         return _listed(recipe.kind)
+    settings = recipe.settings | dict(_setting(text) for text in options.settings)
+    checked_settings(recipe.kind, settings)
     folder = options.run or recipe.run
     if not folder:
         raise PipelineError("give the run whose features are changed: --run runs/demo")
@@ -82,7 +84,7 @@ def _steer(options: argparse.Namespace) -> str:
     done = experiment(
         run,
         recipe.kind,
-        recipe.settings | dict(_setting(text) for text in options.settings),
+        settings,
         options.source or recipe.source,
         options.device,
         recipe.made_with,

@@ -49,7 +49,6 @@ def test_the_laboratory_runs_as_notebooks_and_shows_its_curves_and_charts(tmp_pa
         "05_concepts",
         "06_features",
         "07_interpret",
-        "08_steer",
     ]
     for stage, cell, sae in (
         ("train", "work", "sae, shuffled_sae"),

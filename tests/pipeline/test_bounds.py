@@ -74,6 +74,11 @@ ACCEPTED: dict[str, tuple[float, float]] = {
     "features.seed": SEEDS,
     "interpret.per_bin": (1, BILLION),
     "interpret.seed": SEEDS,
+    "steer.strength": (-100, 100),
+    "steer.n_sequences": (2, 10_000),
+    "steer.length": (20, 2000),
+    "steer.temperature": (0, 10),
+    "steer.seed": SEEDS,
 }
 """What the other parameters' defaults allow, lowest and highest. A new number needs a row."""
 

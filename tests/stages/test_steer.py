@@ -1,0 +1,88 @@
+"""Stage `steer`: what it writes of a generation, and what it says where nothing is generated."""
+
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from interplm_nb.figures.steering import generation as figures
+from interplm_nb.figures.tables import Sentence
+from interplm_nb.pipeline.nearest_run import RunToRead
+from interplm_nb.pipeline.parameters import SteerParameters
+from interplm_nb.pipeline.recipes import Recipe
+from interplm_nb.pipeline.run import Run
+from interplm_nb.questions.experiments.generation import best_features, favoured
+from interplm_nb.stages.steer import steer
+
+ZINC = "Zinc finger_any"
+
+
+def copied(of: Run, folder: Path) -> Run:
+    shutil.copytree(of.folder, folder)
+    return Run.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("concept", "said"),
+    [
+        ("Zinc fnger", "no feature is linked to Zinc fnger. Linked are "),
+        ("", "no feature is linked to a concept with a rule. Linked are "),
+    ],
+)
+def test_a_run_without_the_concept_says_so_and_is_done(
+    tiny_run: Run, tmp_path: Path, concept: str, said: str
+) -> None:
+    run = copied(tiny_run, tmp_path / "run")
+    result = steer(run, SteerParameters(run=str(run.folder), concept=concept))
+    assert result.said.startswith(f"Nothing was generated: {said}")
+    assert result.generation is None and result.recipe == ""
+    assert steer(RunToRead.open(run.folder), SteerParameters()) == result
+    for shown in (figures.kinds, figures.pilot, figures.examples, figures.shares):
+        assert isinstance(shown(result.generation), Sentence)
+
+
+def test_a_run_of_arrays_has_no_model_to_change(
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = copied(tiny_run, tmp_path / "run")
+    model = run.model()
+    assert model is not None and model.record is not None
+    monkeypatch.setattr(Run, "model", lambda _: model._replace(record=None))
+    assert "there is no model that could be changed" in steer(run, SteerParameters()).said
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_demo_writes_beside_its_controls_and_its_recipe_repeats_it(tmp_path: Path) -> None:
+    run = copied(Run.shipped(), tmp_path / "run")
+    params = SteerParameters(
+        run=str(run.folder), device="cpu", concept=ZINC, n_sequences=4, length=40
+    )
+    result = steer(run, params)
+    found = result.generation
+    assert found is not None and found.settings.length == 40
+    assert found.pilot["feature"].to_list() == best_features(run, ZINC, 3)
+    assert found.feature == favoured(found.pilot)
+    assert dict(found.kinds.select("kind", "n").iter_rows()) == {
+        "steered": 4,
+        "output only": 4,
+        "atom alone": 4,
+        "matched features": 12,
+        "random directions": 12,
+        "unsteered": 4,
+    }
+    assert {len(s) for s in found.sequences["sequence"]} == {40}
+    again = steer(RunToRead.open(run.folder), SteerParameters()).generation
+    assert again is not None
+    for name, table in found.tables().items():
+        assert table.equals(again.tables()[name]), name
+    (tmp_path / "recipe.toml").write_text(result.recipe)
+    recipe = Recipe.read(tmp_path / "recipe.toml")
+    from interplm_nb.questions.steer import experiment
+
+    repeated = experiment(
+        run, recipe.kind, recipe.settings, recipe.source, "cpu", recipe.made_with
+    ).result
+    assert repeated.tables()["sequences"].equals(found.sequences)
+    assert isinstance(found.natural, pl.DataFrame) and found.natural.height == 2
