@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import expanduser, isfile  # unlike Path's, False for a name that is too long
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -194,8 +195,7 @@ def read_variants(
     >>> [" ".join(map(str, variant)) for variant in scan.variants], report.counts()
     (['K2A', 'V3L L4A'], {'not a variant of the wild type': 1})
     """
-    name, given = _given(wild_type)
-    variant, score, column = (text.strip().lower() for text in (variant, score, given))
+    variant, score, column = (text.strip().lower() for text in (variant, score, str(wild_type)))
     report = ReadReport("the table", strict, what="variants")
     needed = (variant, score)
     if isinstance(table, Path | str):
@@ -211,7 +211,7 @@ def read_variants(
             f"among {names}; name the columns of the variants and of their scores"
         )
     listed = list(rows)
-    sequence = _sequence(given, column if column in names else None, listed, report)
+    name, sequence = _wild_type(wild_type, column if column in names else None, listed, report)
     found = _valid(listed, needed, sequence, first, report)
     if not found:
         raise InputError(
@@ -222,23 +222,13 @@ def read_variants(
     return VariantsRead(VariantScan(name, sequence, list(found), scores), report)
 
 
-def _given(wild_type: str | Path) -> tuple[str, str]:
-    """Name of the protein, and its sequence or the column that holds it."""
-    if not isinstance(wild_type, Path):
-        return "wild type", wild_type
-    proteins, _ = read_fasta(wild_type)
-    if len(proteins) != 1:
-        raise InputError(
-            f"{wild_type}: {len(proteins)} proteins; give a file with the wild type alone"
-        )
-    return proteins.accessions[0], proteins.sequences[0]
-
-
-def _sequence(
-    given: str, column: str | None, rows: list[tuple[int, dict[str, str]]], report: ReadReport
-) -> str:
-    """The sequence: as given, or the one in a column."""
-    sequence = given
+def _wild_type(
+    given: str | Path,
+    column: str | None,
+    rows: list[tuple[int, dict[str, str]]],
+    report: ReadReport,
+) -> tuple[str, str]:
+    """Name and sequence: from a column, from a FASTA file, or as given."""
     if column is not None:
         held = sorted({row[column] for _, row in rows})
         if len(held) != 1:
@@ -246,14 +236,21 @@ def _sequence(
                 f"{report.file}: the column {column} holds {len(held)} wild types; one is needed: "
                 "give each protein its own table"
             )
-        sequence = held[0]
-    wrong = sorted(set(sequence) - set(LETTERS))
-    if wrong or not sequence:
+        given = held[0]
+    elif isinstance(given, Path) or (set(given) - set(LETTERS) and isfile(expanduser(given))):
+        path = Path(given).expanduser()
+        proteins, _ = read_fasta(path)
+        if len(proteins) != 1:
+            raise InputError(
+                f"{path}: {len(proteins)} proteins; give a file with the wild type alone"
+            )
+        return proteins.accessions[0], proteins.sequences[0]
+    if not given or set(given) - set(LETTERS):
         raise InputError(
-            f"{report.file}: the wild type is {sequence[:20]!r}, neither a sequence of residues "
-            f"({LETTERS}) nor a column of the table; give one of the two"
+            f"{report.file}: the wild type is {given[:40]!r}, neither a sequence of residues "
+            f"({LETTERS}), nor a FASTA file, nor a column of the table; give one of them"
         )
-    return sequence
+    return "wild type", given
 
 
 def _valid(

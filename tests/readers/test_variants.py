@@ -97,6 +97,8 @@ def test_the_wild_type_comes_from_fasta_or_a_column(tmp_path: Path) -> None:
     given = table(variant=["K2A", "V3A"], score=[1, 2], wild_type=[WILD, WILD])
     scan, _ = read_variants(given, fasta)
     assert (scan.name, scan.wild_type) == ("P1", WILD)
+    assert read_variants(given, str(fasta)).scan.name == "P1"
+    assert len(read_variants(given.drop("wild_type"), 100 * WILD).scan.wild_type) == 1000
     assert read_variants(given, "wild_type").scan.wild_type == WILD
     fasta.write_text(f">P1\n{WILD}\n>P2\n{WILD}\n")
     with pytest.raises(InputError, match=r"2 proteins; give a file with the wild type alone"):
@@ -108,6 +110,8 @@ def test_the_wild_type_comes_from_fasta_or_a_column(tmp_path: Path) -> None:
     [
         (table(variant=["K2A"], fitness=[1]), WILD, "['score'] not among ['variant', 'fitness']"),
         (table(variant=["K2C"], score=[1]), "MXK-", "'MXK-', neither a sequence of residues"),
+        (table(variant=["K2C"], score=[1]), 500 * "mkv", "neither a sequence of residues"),
+        (table(variant=["K2C"], score=[1]), "no.fasta", "nor a FASTA file, nor a column"),
         (table(variant=["K2C"], score=[1]), "", "neither a sequence of residues"),
         (table(variant=["A2C"], score=[1]), WILD, "no row with a variant of the wild type and"),
         (
