@@ -25,20 +25,23 @@ class SurveySettings(ExperimentSettings):
     """Which predictions are taken, and how often proteins are resampled."""
 
     n_proteins: int = Field(
-        20, ge=1, le=100_000, description="Proteins, drawn by seed where a run's are taken."
+        default=20, ge=1, le=100_000, description="Proteins, drawn by seed where a run's are taken."
     )
-    longest: int = Field(300, ge=2, le=100_000, description="Their most residues.")
+    longest: int = Field(default=300, ge=2, le=100_000, description="Their most residues.")
 
     n_positions: int = Field(
-        2,
+        default=2,
         ge=1,
         le=1000,
         description="Positions of each protein, at random; none are drawn for the log-likelihood.",
     )
     after: int = Field(
-        20, ge=1, le=10_000, description="Residues at least before a position that is drawn."
+        default=20,
+        ge=1,
+        le=10_000,
+        description="Residues at least before a position that is drawn.",
     )
-    n_resamples: int = Field(1000, ge=10, le=100_000, description="Bootstrap resamples.")
+    n_resamples: int = Field(default=1000, ge=10, le=100_000, description="Bootstrap resamples.")
 
 
 def of_run(sequences: Mapping[str, str], plm: PLM, settings: SurveySettings) -> dict[str, str]:

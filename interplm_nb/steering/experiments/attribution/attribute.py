@@ -28,29 +28,32 @@ class NodeSettings(PredictionSettings):
     """How nodes get their attribution."""
 
     method: Literal["gradient", "integrated"] = Field(
-        "integrated", description="The gradient at the model's own state, or integrated gradients."
+        default="integrated",
+        description="The gradient at the model's own state, or integrated gradients.",
     )
     steps: int = Field(
-        16, ge=1, le=1024, description="Equal steps that integrated gradients begin with."
+        default=16, ge=1, le=1024, description="Equal steps that integrated gradients begin with."
     )
     most_steps: int = Field(
-        64,
+        default=64,
         ge=1,
         le=100_000,
         description="Gradients taken at most, where the metric changes too fast for equal steps.",
     )
     tolerance: float = Field(
-        0.02,
+        default=0.02,
         gt=0,
         le=1,
         description="Largest gap between the attributions' sum and the metric's difference, as a "
         "share of the difference.",
     )
     baseline: Baseline = Field(
-        "zero", description="What a removed node is set to: 0, or its mean over the background."
+        default="zero",
+        description="What a removed node is set to: 0, or its mean over the background.",
     )
     unit: Literal["residue", "feature"] = Field(
-        "residue", description="A node is a feature at one residue, or at all of its residues."
+        default="residue",
+        description="A node is a feature at one residue, or at all of its residues.",
     )
 
     @property
@@ -71,12 +74,16 @@ class AttributionSettings(NodeSettings):
     kind: ClassVar[str] = "attribution"
 
     where: Where = Field(
-        "output", description="Change the layer's output, or the state inside its recurrence."
+        default="output",
+        description="Change the layer's output, or the state inside its recurrence.",
     )
-    k: int = Field(5, ge=1, le=1000, description="Nodes that are removed together.")
-    n_sets: int = Field(40, ge=1, le=10_000, description="Random sets of each kind.")
+    k: int = Field(default=5, ge=1, le=1000, description="Nodes that are removed together.")
+    n_sets: int = Field(default=40, ge=1, le=10_000, description="Random sets of each kind.")
     n_singles: int = Field(
-        30, ge=0, le=100_000, description="Nodes outside the top, at random, removed one by one."
+        default=30,
+        ge=0,
+        le=100_000,
+        description="Nodes outside the top, at random, removed one by one.",
     )
 
 

@@ -28,12 +28,17 @@ AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 class PredictionSettings(ExperimentSettings):
     """Which prediction an experiment is about."""
 
-    metric: Metric = Field("log probability", description="What is attributed.")
+    metric: Metric = Field(default="log probability", description="What is attributed.")
     position: int | None = Field(
-        None, ge=1, description="Residue that is predicted, from 1; none for the log-likelihood."
+        default=None,
+        ge=1,
+        description="Residue that is predicted, from 1; none for the log-likelihood.",
     )
     residue: str | None = Field(
-        None, min_length=1, max_length=1, description="Amino acid; the sequence's own if none."
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="Amino acid; the sequence's own if none.",
     )
 
 

@@ -50,12 +50,15 @@ class CircuitSettings(NodeSettings):
 
     kind: ClassVar[str] = "circuit"
 
-    n_nodes: int = Field(8, ge=1, le=1000, description="Nodes of each layer in the circuit.")
-    n_edges: int = Field(40, ge=1, le=100_000, description="Edges that are kept.")
-    sizes: tuple[int, ...] = Field(
-        (32, 128), description="Other numbers of nodes per layer whose faithfulness is measured."
+    n_nodes: int = Field(
+        default=8, ge=1, le=1000, description="Nodes of each layer in the circuit."
     )
-    n_random: int = Field(20, ge=1, le=1000, description="Random circuits of each size.")
+    n_edges: int = Field(default=40, ge=1, le=100_000, description="Edges that are kept.")
+    sizes: tuple[int, ...] = Field(
+        default=(32, 128),
+        description="Other numbers of nodes per layer whose faithfulness is measured.",
+    )
+    n_random: int = Field(default=20, ge=1, le=1000, description="Random circuits of each size.")
 
     @property
     def kept_sizes(self) -> tuple[int, ...]:
