@@ -14,6 +14,7 @@ from interplm_nb.pipeline.recipes import Recipe
 from interplm_nb.pipeline.run import Run
 from interplm_nb.questions.experiments.generation import best_features, favoured
 from interplm_nb.stages.steer import steer
+from interplm_nb.steering.rules import rule_of
 
 ZINC = "Zinc finger_any"
 
@@ -23,23 +24,25 @@ def copied(of: Run, folder: Path) -> Run:
     return Run.open(folder)
 
 
-@pytest.mark.parametrize(
-    ("concept", "said"),
-    [
-        ("Zinc fnger", "no feature is linked to Zinc fnger. Linked are "),
-        ("", "no feature is linked to a concept with a rule. Linked are "),
-    ],
-)
-def test_a_run_without_the_concept_says_so_and_is_done(
-    tiny_run: Run, tmp_path: Path, concept: str, said: str
-) -> None:
+def test_a_run_without_the_concept_says_so_and_is_done(tiny_run: Run, tmp_path: Path) -> None:
     run = copied(tiny_run, tmp_path / "run")
-    result = steer(run, SteerParameters(run=str(run.folder), concept=concept))
+    result = steer(run, SteerParameters(run=str(run.folder), concept="Zinc fnger"))
+    said = "no feature is linked to Zinc fnger. Linked are "
     assert result.said.startswith(f"Nothing was generated: {said}")
     assert result.generation is None and result.recipe == ""
     assert steer(RunToRead.open(run.folder), SteerParameters()) == result
     for shown in (figures.kinds, figures.pilot, figures.examples, figures.shares):
         assert isinstance(shown(result.generation), Sentence)
+
+
+def test_a_masked_model_fills_in_masks(tiny_run: Run, tmp_path: Path) -> None:
+    """Of the concepts that a rule can judge, the one that is found best."""
+    run = copied(tiny_run, tmp_path / "run")
+    params = SteerParameters(run=str(run.folder), n_sequences=2, length=20)
+    found = steer(run, params).generation
+    assert found is not None and rule_of(found.settings.concept) is not None
+    assert "output only" not in found.kinds["kind"].to_list()  # nothing recurs
+    assert found.sequences.filter(kind="steered").height == 2
 
 
 def test_a_run_of_arrays_has_no_model_to_change(
