@@ -106,6 +106,6 @@ def _generation(run: Run, summary: dict[str, Any]) -> "GenerationResult | None":
 
     if not summary["fields"]:
         return None
-    tables = {name: run.table("steer", name) for name in TABLES}
+    tables: dict[str, Any] = {name: run.table("steer", name) for name in TABLES}
     settings = GenerationSettings.model_validate(summary["settings"])
     return GenerationResult(settings=settings, **summary["fields"], **tables)
