@@ -70,7 +70,7 @@ def main() -> None:
     write_map(whole, small, proteins)
     if stored_refound(whole) is None:
         store_refound(whole, refound(whole))
-    for stage in ("train", "activations", "concepts", "features", "interpret"):
+    for stage in ("train", "activations", "concepts", "features", "interpret", "steer"):
         copy_tables(whole.stage_folder(stage), small.stage_folder(stage))
     shutil.copytree(whole.folder / INTERPRETED, small.folder / INTERPRETED)
     readme = README.format(n=len(proteins), plm=model.name)

@@ -10,6 +10,7 @@ from interplm_nb.pipeline.steered_layer import steered_layer
 from interplm_nb.readers.variants import read_variants
 from interplm_nb.steering.experiments.variants.scan import ScanResult, scan_variants
 from interplm_nb.steering.experiments.variants.settings import VariantsSettings
+from interplm_nb.steering.steered_layer import SteeredLayer
 
 
 class VariantsInRun(VariantsSettings):
@@ -43,5 +44,6 @@ def variants_in_run(
     at = steered_layer(run, source, device)
     controls = {}
     if source == "sae" and "random_sae" in run.with_activations():
-        controls["random SAE"] = steered_layer(run, "random_sae", device)
+        random_sae = run.sae("random_sae", str(at.plm.device))
+        controls["random SAE"] = SteeredLayer(at.plm, random_sae, run.maxima("random_sae").train)
     return scan_variants(at, read.scan, settings, controls)
