@@ -20,11 +20,15 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from interplm_nb.features.examples import proteins_of
 from interplm_nb.features.logos import AMINO_ACIDS, BACKGROUND, position_weights, windows
+from interplm_nb.figures.steering.generation import shares_table
 from interplm_nb.pipeline.kernel import RunKernelManager, kernel_settings
 from interplm_nb.pipeline.model_note import model_note
+from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.notebooks import clean
+from interplm_nb.pipeline.parameters import SteerParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.saving import atomic_path, file_hash
+from interplm_nb.stages.steer import steer
 from interplm_nb.widgets.concept_rows import concept_rows
 from interplm_nb.widgets.feature_page import FeaturePages
 from interplm_nb.widgets.feature_words import feature_words
@@ -89,6 +93,19 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.workbench import Workbench
 
 bench = Workbench(Run.shipped())"""
+STEERED = """## A feature that writes: zinc finger
+
+Most features detect, and few cause. Here a zinc-finger feature is held while UniRep writes \
+proteins, one residue after the other. Shown is the share of sequences with a C2H2 finger (95 %, over \
+sequences), the share after shuffling their letters, what a probe on another model calls a zinc \
+finger, and the share in which one letter exceeds 30 %.
+
+{table}
+
+{writes}
+
+Two SAEs of another seed do not repeat it. Lesson [08_steer](08_steer.ipynb) has the controls in full, \
+and concepts whose features write nothing."""
 END = """---
 
 Made by `python scripts/build_gallery.py` from the shipped run `{fingerprint}`."""
@@ -134,7 +151,27 @@ def cells(run: Run) -> list[nbformat.NotebookNode]:
             _prose(f"words-{feature}", words(pages, feature, scores)),
             _code(f"sheet-{feature}", sheet(feature)),
         ]
+    made.append(_prose("steered", STEERED.format(**steered(run))))
     return [*made, _prose("end", END.format(fingerprint=fingerprint(run)))]
+
+
+def steered(run: Run) -> dict[str, str]:
+    """What stage `steer` made: its table, and two sequences with the finger in brackets."""
+    found = steer(RunToRead.open(run.folder), SteerParameters()).generation
+    assert found is not None
+    head, rows = shares_table(found)
+    lines = [
+        f"{s[: start - 1]}[{s[start - 1 : end]}]{s[end:]}"
+        for s, start, end in found.examples(2).select("sequence", "start", "end").iter_rows()
+    ]
+    return {
+        "table": "\n".join(
+            "| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)
+        ),
+        "writes": f"Feature {found.feature} at {found.strongest['strength']:g} of its maximum "
+        "wrote, for instance (the finger in brackets):\n\n"
+        + "\n".join(f"    {line}" for line in lines),
+    }
 
 
 def named(pages: FeaturePages) -> list[Pick]:

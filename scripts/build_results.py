@@ -15,14 +15,16 @@ from typing import Any
 
 import polars as pl
 
+from interplm_nb.figures.steering.generation import shares_table
 from interplm_nb.pipeline.nearest_run import RunToRead
-from interplm_nb.pipeline.parameters import InterpretParameters
+from interplm_nb.pipeline.parameters import InterpretParameters, SteerParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import scored_source
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 from interplm_nb.questions.explained import explained
 from interplm_nb.stages.concept_summary import verdict
 from interplm_nb.stages.interpret import InterpretStage, interpret
+from interplm_nb.stages.steer import steer
 from interplm_nb.stages.train import FAITHFUL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,7 +177,7 @@ def time(run: Run) -> str:
     """Seconds and peak memory of each stage."""
     rows: list[tuple[str, str, str]] = []
     seconds, memory = 0.0, 0
-    for stage in REQUIRED:
+    for stage in (*REQUIRED, "steer"):
         record = run.manifest(stage)
         seconds += record["seconds"]
         memory = max(memory, record["peak_memory_bytes"])
@@ -183,6 +185,13 @@ def time(run: Run) -> str:
         rows.append((STAGES[stage].folder, f"{record['seconds']:.0f}", mebibytes))
     rows.append(("all", f"{seconds:.0f}", f"{memory / 2**20:,.0f}"))
     return _table(("stage", "seconds", "peak memory (MiB)"), rows)
+
+
+def steered(run: Run) -> str:
+    """The generation of stage `steer`: a row for each condition."""
+    found = steer(RunToRead.open(run.folder), SteerParameters()).generation
+    assert found is not None
+    return _table(*shares_table(found))
 
 
 def judged(run: Run) -> str:
@@ -280,6 +289,7 @@ _METHODS = {
 }
 
 BLOCKS: dict[str, Callable[[Run], str]] = {
+    "steered": steered,
     "sources": sources,
     "published": published,
     "unlabelled": unlabelled,

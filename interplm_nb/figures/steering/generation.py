@@ -151,6 +151,35 @@ def pilot(result: GenerationResult | None) -> Table | Sentence:
     )
 
 
+_CONDITIONS = {
+    "steered": "feature held, inside the recurrence",
+    "atom alone": "its atom added, the feature not read",
+    "output only": "feature held, of the output only",
+    "matched features": "matched features held",
+    "random directions": "random directions",
+    "unsteered": "unsteered",
+    "natural windows": "natural proteins, as long",
+}
+
+
+def shares_table(result: GenerationResult) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Headings, and a row of text for each kind of condition, for a page."""
+    rows = [
+        (
+            _CONDITIONS[row["kind"]],
+            f"{row['n']}",
+            f"{row['rate']:.2f} ({row['low']:.2f} to {row['high']:.2f})",
+            f"{row['shuffled']:.2f}",
+            "" if row["probe_rate"] is None else f"{row['probe_rate']:.2f}",
+            f"{row['broken']:.2f}",
+        )
+        for row in _rows(result)
+        if row["kind"] in _CONDITIONS
+    ]
+    head = ("condition", "sequences", result.rule, "letters shuffled", "probe", "broken down")
+    return head, rows
+
+
 _NOTHING = Sentence("Nothing was generated in this run: the sentence above says why.")
 
 
