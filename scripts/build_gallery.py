@@ -96,16 +96,16 @@ bench = Workbench(Run.shipped())"""
 STEERED = """## A feature that writes: zinc finger
 
 Most features detect, and few cause. Here a zinc-finger feature is held while UniRep writes \
-proteins, one residue after the other. Shown is the share of sequences with a C2H2 finger (95 %, over \
-sequences), the share after shuffling their letters, what a probe on another model calls a zinc \
-finger, and the share in which one letter exceeds 30 %.
+proteins, one residue after the other. Shown is the share of sequences with a C2H2 finger (95 %, \
+over sequences), the share after shuffling their letters, what a probe on another model calls a \
+zinc finger, and the share in which one letter exceeds 30 %.
 
 {table}
 
 {writes}
 
-Two SAEs of another seed do not repeat it. Lesson [08_steer](08_steer.ipynb) has the controls in full, \
-and concepts whose features write nothing."""
+Two SAEs of another seed do not repeat it. Lesson [08_steer](08_steer.ipynb) has the controls in \
+full."""
 END = """---
 
 Made by `python scripts/build_gallery.py` from the shipped run `{fingerprint}`."""
