@@ -98,24 +98,25 @@ def kinds(result: GenerationResult | None, which: Sequence[str] = ()) -> Table |
         table = table.filter(pl.col("kind").is_in(list(which)))
     return Table(
         table.select("kind", *_HEADINGS),
-        f"{result.rule} in sequences of {result.settings.length} residues; low and high: 95 %, "
-        "over sequences",
+        f"{result.rule} in sequences of {result.settings.length} residues: share, its 95 % "
+        "interval over sequences, and the share after shuffling their letters; shares that the probe calls, "
+        "that have a natural relative, and that have broken down (one letter over 30 %)",
         _HEADINGS,
     )
 
 
 _HEADINGS = {
     "n": "sequences",
-    "rate": "share with it",
+    "rate": "share",
     "low": "low",
     "high": "high",
-    "shuffled": "letters shuffled",
-    "probe_rate": "probe calls",
+    "shuffled": "shuffled",
+    "probe_rate": "probe",
     "perplexity": "perplexity",
-    "with_relative": "with a natural relative",
-    "letter": "commonest letter",
+    "with_relative": "relatives",
+    "letter": "commonest",
     "letter_share": "its share",
-    "broken": "broken down",
+    "broken": "broken",
 }
 
 
