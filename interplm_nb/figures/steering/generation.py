@@ -100,7 +100,8 @@ def kinds(result: GenerationResult | None, which: Sequence[str] = ()) -> Table |
         table.select("kind", *_HEADINGS),
         f"{result.rule} in sequences of {result.settings.length} residues: share, its 95 % "
         "interval over sequences, and the share after shuffling their letters; shares that the "
-        "probe calls, that have a natural relative, and that have broken down (one letter over 30 %)",
+        "probe calls, that have a natural relative, and that have broken down (one letter "
+        "over 30 %)",
         _HEADINGS,
     )
 
