@@ -145,7 +145,7 @@ def write_map(whole: Run, small: Run, proteins: Proteins) -> None:
 def copy_tables(source: Path, target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(source.glob("*.*")):
-        if file.suffix in (".parquet", ".json") and file.name != "manifest.json":
+        if file.suffix in (".parquet", ".json", ".toml") and file.name != "manifest.json":
             shutil.copyfile(file, target / file.name)
 
 

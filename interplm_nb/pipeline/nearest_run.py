@@ -15,6 +15,7 @@ from interplm_nb.pipeline.run_files import (
     EMBEDDINGS,
     LOOKED,
     RECORD,
+    STEERED_TEXT,
     interpreted_folder,
     source_file,
 )
@@ -25,7 +26,6 @@ P = TypeVar("P", bound=StageParameters)
 
 LINKS, FEATURES = source_file("sae", "links"), source_file("sae", "matches")
 DESCRIPTIONS = interpreted_folder("statistical", "sae")
-STEERED_TEXT = "08_steer/summary.json"
 """With EMBEDDINGS and COMPARISON: what a lesson may need of a run beyond its proteins and scores,
 relative to its folder."""
 

@@ -14,6 +14,7 @@ LOOKED = "looked"
 INTERPRETED = "interpreted"
 NOTES = "notes"
 STEERED = "steered"
+STEERED_TEXT = "08_steer/recipe.toml"
 BESIDE_STAGES = (
     RECORD,
     ".lock",

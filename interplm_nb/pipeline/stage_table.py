@@ -32,6 +32,7 @@ from interplm_nb.pipeline.run_files import (
     SPLITS,
     STATISTICAL,
     STATISTICAL_FOUND,
+    STEERED_TEXT,
     Content,
     annotations_file,
     source_file,
@@ -173,7 +174,7 @@ STAGES = {
             parameters=SteerParameters,
             function="interplm_nb.stages.steer:steer",
             reads=("proteins", "train", "activations", "concepts"),
-            outputs=(),
+            outputs=(STEERED_TEXT,),
             optional=True,
         ),
     )

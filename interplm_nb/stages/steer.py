@@ -9,7 +9,9 @@ from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import SteerParameters
 from interplm_nb.pipeline.run import Run
+from interplm_nb.pipeline.run_files import STEERED_TEXT
 from interplm_nb.questions.steer import experiment
+from interplm_nb.saving import atomic_path
 
 if TYPE_CHECKING:
     from interplm_nb.steering.experiments.generation.result import GenerationResult
@@ -28,7 +30,8 @@ class SteerStage:
     generation: "GenerationResult | None"
     """None where nothing was generated."""
     recipe: str
-    """TOML that repeats it with `interplm-nb steer FILE --run RUN`; "" where nothing was made."""
+    """`08_steer/recipe.toml`, which repeats it: `interplm-nb steer FILE --run RUN`. A comment that
+    says why, where nothing was generated."""
 
 
 def steer(run: Run, params: SteerParameters) -> SteerStage:
@@ -39,7 +42,8 @@ def steer(run: Run, params: SteerParameters) -> SteerStage:
     concept = params.concept or _best_concept(run)
     why_not = _why_not(run, concept)
     if why_not:
-        run.write_summary("steer", said=why_not, fields={}, settings={}, recipe="")
+        run.write_summary("steer", said=why_not, fields={}, settings={})
+        _write(run, f"# {why_not}\n")
         return _made(run)
     settings = {
         "concept": concept,
@@ -59,9 +63,14 @@ def steer(run: Run, params: SteerParameters) -> SteerStage:
         said=result.sentence,
         fields={name: getattr(result, name) for name in FIELDS},
         settings=done.recipe.settings,
-        recipe=done.recipe.model_copy(update={"run": ""}).toml(),
     )
+    _write(run, done.recipe.model_copy(update={"run": ""}).toml())
     return _made(run)
+
+
+def _write(run: Run, recipe: str) -> None:
+    with atomic_path(run.folder / STEERED_TEXT) as draft:
+        draft.write_text(recipe, encoding="utf-8")
 
 
 def _best_concept(run: Run) -> str:
@@ -97,7 +106,8 @@ def _why_not(run: Run, concept: str) -> str:
 def _made(run: Run) -> SteerStage:
     """Read what the stage has made."""
     summary = run.summary("steer")
-    return SteerStage(summary["said"], _generation(run, summary), summary["recipe"])
+    recipe = (run.folder / STEERED_TEXT).read_text(encoding="utf-8")
+    return SteerStage(summary["said"], _generation(run, summary), recipe)
 
 
 def _generation(run: Run, summary: dict[str, Any]) -> "GenerationResult | None":

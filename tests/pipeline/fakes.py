@@ -7,14 +7,17 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.stage_table import STAGES
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
+
+OF_DEMO = (*REQUIRED, "steer")
+"""Stages of the demo."""
 
 WORK = """
 import sys, time
 from pathlib import Path
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.stage_table import STAGES
+from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
 params = STAGES["{stage}"].parameters.from_notebook(globals())
 here = Run.open(params.run)
 manifest.begin(here, params)

@@ -31,7 +31,7 @@ def test_the_papers_settings():
 
 
 def test_an_optional_stage_is_there_where_a_table_or_a_setting_asks_for_it(tmp_path):
-    assert list(load("demo").stages) == list(REQUIRED)
+    assert list(load("demo").stages) == [*REQUIRED, "steer"]
     for name in ("laboratory", "sweep-8m"):
         asked = {*REQUIRED, "compare"}
         stages = load(name, ["proteins.path=x.tsv"]).stages

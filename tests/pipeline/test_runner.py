@@ -11,8 +11,8 @@ from interplm_nb.pipeline.errors import PipelineError, StageError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.profiles import load
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
-from tests.pipeline.fakes import work_like, write_fakes
+from interplm_nb.pipeline.stage_table import STAGES
+from tests.pipeline.fakes import OF_DEMO, work_like, write_fakes
 
 MINI = ["embed.plm=esm2-mini"]
 
@@ -42,11 +42,11 @@ def ask(tmp_path, *settings, **options):
 
 def test_stages_run_in_order_once(tmp_path, ran):
     said = ask(tmp_path)[1]
-    assert ran == list(REQUIRED)
+    assert ran == list(OF_DEMO)
     assert said[0] == "model: esm2-mini (weights: MIT)"
     assert said[2].startswith("01_proteins: done in")
     ran.clear()
-    assert ask(tmp_path)[1] == [f"{STAGES[stage].folder}: unchanged, skipped" for stage in REQUIRED]
+    assert ask(tmp_path)[1] == [f"{STAGES[stage].folder}: unchanged, skipped" for stage in OF_DEMO]
     assert ran == []
 
 
@@ -58,6 +58,7 @@ def test_a_changed_parameter_runs_its_stage_and_those_that_read_it(tmp_path, ran
         "train",
         "activations",
         "features",
+        "steer",
     ]  # what the fake activations make is the same as before, so only what reads train follows
 
 
@@ -73,7 +74,7 @@ def test_too_few_data_are_said_after_stage_1_where_something_follows(tmp_path, r
         "concepts says little; use more proteins, or -p concepts.min_instances=5 "
         "-p concepts.min_clusters=3, which scores 10, each on fewer instances",
     ]
-    assert said[5].startswith(f"02_embed: stage 2 of {len(REQUIRED)}; running ")
+    assert said[5].startswith(f"02_embed: stage 2 of {len(OF_DEMO)}; running ")
     _, again = ask(tmp_path, "train.steps=3000", "concepts.min_instances=31")
     assert not [line for line in again if "few data" in line]  # nothing was run
     _, later = ask(tmp_path, "train.steps=3000", "concepts.min_instances=32")
@@ -95,7 +96,7 @@ def test_a_stage_can_be_forced_or_started_from(tmp_path, ran):
     ask(tmp_path)
     ran.clear()
     ask(tmp_path, force="activations")
-    assert ran == list(REQUIRED[REQUIRED.index("activations") :])
+    assert ran == list(OF_DEMO[OF_DEMO.index("activations") :])
     ran.clear()
     _, said = ask(tmp_path, "proteins.seed=1", first="embed")
     assert ran == []
@@ -118,7 +119,7 @@ def test_an_optional_stage_runs_in_its_place_where_it_is_asked_for(tmp_path, ran
         ran == [] and run.manifest("compare")["params"]["steps"] == 6
     )  # what is not requested is left as it is
     ask(tmp_path, "compare.steps=6", first="compare", force="compare")
-    assert ran == ["compare", *REQUIRED[REQUIRED.index("activations") :]]
+    assert ran == ["compare", *OF_DEMO[OF_DEMO.index("activations") :]]
     ran.clear()
     _, said = ask(tmp_path, "compare.steps=6", first="activations")
     assert "03b_compare: taken as it is (--from activations)" in said and ran == []

@@ -10,7 +10,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import REQUIRED
 from interplm_nb.pipeline.time_left import TimeLeft, every_minute, rounded
 from interplm_nb.stages.estimate import expected
-from tests.pipeline.fakes import work_like
+from tests.pipeline.fakes import OF_DEMO, work_like
 from tests.pipeline.tiny import tiny_parameters
 
 N = len(REQUIRED)
@@ -85,13 +85,13 @@ def test_the_runner_says_where_it_is_and_how_long_it_takes(tmp_path, monkeypatch
     settings = ["embed.plm=esm2-mini"]
     request = runner.Request("demo", tmp_path / "run", settings, notebooks=tmp_path)
     runner.run(request, said.append, progress, lambda model, n_residues, stages: HOUR)
-    starts = [line for line in said if "; running " in line]
-    assert starts[0].startswith(f"01_proteins: stage 1 of {N}; running ")
-    assert starts[1].startswith(f"02_embed: stage 2 of {N}, about 1 h left in all; running ")
-    assert re.match(rf"03_train: stage 3 of {N}, .+ left in all; running ", starts[2])
+    starts, n = [line for line in said if "; running " in line], len(OF_DEMO)
+    assert starts[0].startswith(f"01_proteins: stage 1 of {n}; running ")
+    assert starts[1].startswith(f"02_embed: stage 2 of {n}, about 1 h left in all; running ")
+    assert re.match(rf"03_train: stage 3 of {n}, .+ left in all; running ", starts[2])
     still = [line for line in said if " min passed" in line and line.startswith("03_train")]
     assert bool(still) == (progress is None)
-    assert all(line.startswith(f"03_train: stage 3 of {N}, 0 min passed") for line in still)
+    assert all(line.startswith(f"03_train: stage 3 of {n}, 0 min passed") for line in still)
 
 
 def test_what_is_expected_has_every_stage_after_the_first(tiny_run: Run):

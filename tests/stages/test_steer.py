@@ -29,7 +29,7 @@ def test_a_run_without_the_concept_says_so_and_is_done(tiny_run: Run, tmp_path: 
     result = steer(run, SteerParameters(run=str(run.folder), concept="Zinc fnger"))
     said = "no feature is linked to Zinc fnger. Linked are "
     assert result.said.startswith(f"Nothing was generated: {said}")
-    assert result.generation is None and result.recipe == ""
+    assert result.generation is None and result.recipe == f"# {result.said}\n"
     assert steer(RunToRead.open(run.folder), SteerParameters()) == result
     for shown in (figures.kinds, figures.pilot, figures.examples, figures.shares):
         assert isinstance(shown(result.generation), Sentence)

@@ -507,7 +507,7 @@ def test_features_lost_and_gained_come_with_their_nulls(own_model: FeatureData) 
     playground._told(None, {"nulls": True}, [])
     found = playground.nulls
     assert not playground.problem and (found["mutation"], found["least"]) == ("K2W", 0.25)
-    assert "for the 18 other substitutions at the site" in found["sentence"]
+    assert "the 18 other substitutions at the site" in found["sentence"]
     assert found["n"] >= len(found["features"])
     for row in found["features"]:
         assert row["kind"] in ("lost", "gained") and row["change"] >= 0.25

@@ -144,7 +144,7 @@ class SteeringPanel(ModelView):
             return "This run came without a model, so that there is nothing to steer."
         if model.record.objective is None or not model.record.has_logits:
             return f"{model.name} has no head that predicts residues, so that steering is not seen."
-        return "" if find_spec("torch") else no_torch(self.needs)
+        return "" if _torch_is_here() else no_torch(self.needs)
 
     @t.validate("sequence")
     def _clean(self, proposal: Any) -> str:
@@ -315,3 +315,11 @@ class SteeringPanel(ModelView):
         if self._at is None:
             self._at = layer_of(encoder)
         return self._at
+
+
+def _torch_is_here() -> bool:
+    """Without importing it, which takes seconds."""
+    try:
+        return find_spec("torch") is not None
+    except ModuleNotFoundError:
+        return False
