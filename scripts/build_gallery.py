@@ -157,7 +157,7 @@ def cells(run: Run) -> list[nbformat.NotebookNode]:
 
 def steered(run: Run) -> dict[str, str]:
     """What stage `steer` made: its table, and two sequences with the finger in brackets."""
-    found = steer(RunToRead.open(run.folder), SteerParameters()).generation
+    found = steer(RunToRead.open(run.folder), SteerParameters.checked({}, "here")).generation
     assert found is not None
     head, rows = shares_table(found)
     lines = [
