@@ -28,6 +28,10 @@ SIDE_BY_SIDE = 128
 _NO_CLASS = -100
 
 
+class TooFewToJudgeError(ValueError):
+    """A split lacks the proteins that a concept's probe is fitted or tested on."""
+
+
 @torch.no_grad()
 def surprise(plm: PLM, sequences: Sequence[str]) -> np.ndarray:
     """float64 [n]: mean of -log P(residue), in nats, over each sequence's residues.
@@ -133,7 +137,7 @@ def fit_judge(
 
     Raises
     ------
-    ValueError
+    TooFewToJudgeError
         Where a split has no protein with the concept, or none without.
     """
     carriers = set(annotations.only([concept]).table["accession"])
@@ -148,7 +152,7 @@ def fit_judge(
             rng.permutation(others)[:n_others].tolist(),
         )
         if not all(parts[split]):
-            raise ValueError(
+            raise TooFewToJudgeError(
                 f"{split} has {len(parts[split][0])} proteins with {concept!r} and "
                 f"{len(parts[split][1])} without; a probe of it needs both in each split"
             )

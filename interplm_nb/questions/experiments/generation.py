@@ -1,5 +1,6 @@
 """A generation under steering with a run's SAE: a concept's feature, rule and judges."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -102,11 +103,12 @@ def judging(
 ) -> "Judging":
     """A concept's rule, its probe on `judge`'s last layer (None: no probe), and natural proteins.
 
-    The probe is fitted on proteins of train with the concept and `n_others` without.
+    The probe is fitted on proteins of train with the concept and `n_others` without; a run that
+    lacks either in a split has no probe.
     PipelineError for a concept without a rule.
     """
     from interplm_nb.steering.experiments.generation.judging import Judging
-    from interplm_nb.steering.judges import fit_judge
+    from interplm_nb.steering.judges import TooFewToJudgeError, fit_judge
     from interplm_nb.steering.rules import RULES, rule_of
 
     rule = rule_of(concept)
@@ -120,7 +122,8 @@ def judging(
     probe = None
     if judge is not None:
         splits = run.splits()
-        probe = fit_judge(judge, judge.n_layers, annotations, splits, concept, n_others)
+        with suppress(TooFewToJudgeError):  # a run of few proteins does without
+            probe = fit_judge(judge, judge.n_layers, annotations, splits, concept, n_others)
     related = _linked(run, concept, source)["feature"].to_list()
     return Judging(rule, run.proteins(), carriers, probe, related)
 
