@@ -28,7 +28,7 @@ def add_steer_command(
     """Add `steer` to the commands; `add` makes a parser, `say` prints a text."""
     from interplm_nb.pipeline.experiment_table import EXPERIMENTS
 
-    asks = "\n".join(f"  {kind:<13}{one.asks}" for kind, one in EXPERIMENTS.items())
+    asks = "\n".join(f"  {kind:<20}{one.asks}" for kind, one in EXPERIMENTS.items())
     command = add(
         commands,
         "steer",

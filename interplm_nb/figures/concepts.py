@@ -208,7 +208,7 @@ def categories(table: pl.DataFrame) -> Chart:
     return Chart(
         figure,
         f"Bars: features with a concept of each of {max(len(order) - 1, 0)} categories, by limit "
-        f"of F1. {words or 'There is none'}.",
+        f"of F1. {words or 'No feature has one'}.",
     )
 
 

@@ -121,8 +121,8 @@ async def ask(
 ) -> Answer:
     """Ask until an answer parses and fits, `TRIES` times at most.
 
-    An answer that was cut at the token limit, or refused, is none, even if it parses. What was
-    wrong is included when the model is asked again.
+    An answer that was cut at the token limit, or refused, does not count, even if it parses. What
+    was wrong is included when the model is asked again.
 
     Parameters
     ----------

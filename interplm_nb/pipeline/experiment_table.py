@@ -46,6 +46,11 @@ EXPERIMENTS = {
         f"{_IN_RUN}.attribution:attribution_in_run",
         "which features, and how much of the SAE's error, carry a prediction?",
     ),
+    "attribution-survey": Experiment(
+        f"{_STEERING}.attribution.survey:AttributionSurveySettings",
+        f"{_IN_RUN}.attribution:attribution_survey_in_run",
+        "the same over many proteins: what do errors carry, and does removal agree?",
+    ),
     "circuit": Experiment(
         f"{_IN_RUN}.attribution:CircuitInRun",
         f"{_IN_RUN}.attribution:circuit_in_run",

@@ -85,5 +85,8 @@ class Recipe(BaseModel):
 
 def _value(value: Any) -> str:
     """A value in TOML: strings, numbers, booleans and lists are written as in JSON, but for one
-    control character that JSON leaves as it is."""
+    control character that JSON leaves as it is; settings within settings as an inline table."""
+    if isinstance(value, Mapping):
+        own = (f"{k} = {_value(v)}" for k, v in value.items() if v is not None)
+        return "{" + ", ".join(own) + "}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -23,10 +23,10 @@ import torch
 
 from interplm_nb.plm.protocol import PLM, Attending, Edit
 from interplm_nb.plm.record import ModelRecord
+from interplm_nb.plm.residue_tokens import STANDARD
 from interplm_nb.progress import progress_bar
 from interplm_nb.scratch import scratch_folder
 
-AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 IN_MEMORY = 2**30
 """Bytes of a Jacobian above which it is in a temporary file."""
 _TILE = 64
@@ -154,15 +154,15 @@ def jacobian_blocks(
     """Yield the Jacobian of a sequence, not centred, by residues that are replaced.
 
     The first residue, from 0, and float32 [k, 20, L, 20]: k residues replaced by each of
-    `AMINO_ACIDS`, and the change of the logits of each at every residue.
+    `STANDARD`, and the change of the logits of each at every residue.
     """
     n, start = len(sequence), plm.first_residue
-    letters = plm.tokens([AMINO_ACIDS])
+    letters = plm.tokens([STANDARD])
     classes = plm.classes(letters)[0, start : start + 20]
     base = plm.tokens([sequence])
 
     def logits(tokens: torch.Tensor) -> torch.Tensor:
-        """float32 [B, L, 20]: logits of `AMINO_ACIDS` at each residue."""
+        """float32 [B, L, 20]: logits of `STANDARD` at each residue."""
         found = plm.forward(tokens, edit=edit, logits=True).logits
         assert found is not None  # `check_contacts` has seen to it
         return found[:, start : start + n].float()[..., classes]

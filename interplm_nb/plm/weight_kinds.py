@@ -40,7 +40,7 @@ def kind_of(path: Path) -> Kind | None:
 
 
 def stand_in(head: bytes) -> str:
-    """What is in place of the expected file, by its first bytes, and what to do; else empty.
+    """What a file really is, by its first bytes, and what to do; else empty.
 
     Examples
     --------

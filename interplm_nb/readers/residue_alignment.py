@@ -85,7 +85,7 @@ class _Cells:
         self.same = _codes(sequence)
 
     def row(self, i: int) -> np.ndarray:
-        """int64 [length + 1]: of residue `i` at each position; position 0 is none."""
+        """int64 [length + 1]: of residue `i` at each position; position 0 has no residue."""
         worth = np.concatenate([[_NEVER], self.matrix[self.places[self.letters[i]]]])
         position = self.stated[i]
         if 0 < position < len(worth) and self.same[position - 1] == self.letters[i]:

@@ -30,13 +30,13 @@ class Mutation(NamedTuple):
     'A24C'
     """
 
-    wild: str
+    before: str
     position: int
     """From 1, within the wild type's sequence."""
-    new: str
+    after: str
 
     def __str__(self) -> str:
-        return f"{self.wild}{self.position}{self.new}"
+        return f"{self.before}{self.position}{self.after}"
 
 
 Variant = tuple[Mutation, ...]
@@ -59,13 +59,13 @@ def parse_variant(text: str, wild_type: str, first: int = 1) -> Variant:
     ------
     ValueError
         For other text, a position outside the sequence, a letter that is not the wild type's there,
-        a new letter that is none of the 20 amino acids or equal to the old one, and two mutations
+        a new letter that is not one of the 20 amino acids or equals the old one, and two mutations
         at one position.
 
     Examples
     --------
     >>> parse_variant("K2A:L4V", "MKVL")
-    (Mutation(wild='K', position=2, new='A'), Mutation(wild='L', position=4, new='V'))
+    (Mutation(before='K', position=2, after='A'), Mutation(before='L', position=4, after='V'))
     """
     if text.strip().upper() in _WILD_TYPE:
         return ()
@@ -99,7 +99,7 @@ def parse_variant(text: str, wild_type: str, first: int = 1) -> Variant:
     return tuple(found[position] for position in sorted(found))
 
 
-def mutated(wild_type: str, variant: Variant) -> str:
+def mutated(wild_type: str, variant: Sequence[Mutation]) -> str:
     """The variant's sequence.
 
     >>> mutated("MKVL", parse_variant("K2A", "MKVL"))
@@ -107,7 +107,7 @@ def mutated(wild_type: str, variant: Variant) -> str:
     """
     letters = list(wild_type)
     for mutation in variant:
-        letters[mutation.position - 1] = mutation.new
+        letters[mutation.position - 1] = mutation.after
     return "".join(letters)
 
 

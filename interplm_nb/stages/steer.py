@@ -75,7 +75,7 @@ def _write(run: Run, recipe: str) -> None:
 
 def _best_concept(run: Run) -> str:
     """The concept that a rule can judge in letters and whose linked feature has the best F1 on
-    validation; "": there is none."""
+    validation; "" if no concept has both."""
     from interplm_nb.steering.rules import RULES
 
     judged = pl.col("concept").str.contains_any(list(RULES))

@@ -164,6 +164,7 @@ def fit_judge(
     weights, intercept = probe.W[:, 0], float(probe.b[0])
 
     def scored(split: str) -> list[np.ndarray]:
+        """Scores of a split's proteins with the concept, and of those without."""
         of = (annotations.proteins.select(part).sequences for part in parts[split])
         return [_scores(plm, layer, weights, intercept, sequences) for sequences in of]
 

@@ -13,7 +13,7 @@ NEAREST = 5
 """Features alike of each kind, and known motifs, at most."""
 
 _NULLS = ("another description", "no description")
-"""What a judge is given in place of the description."""
+"""What a judge is given instead of the description."""
 _STATISTICS = (
     *("density", "density_class", "protein_frequency", "share_when_present", "protein_entropy"),
     *("quantile_50", "quantile_95", "amino_acid_information", "top_amino_acid"),

@@ -50,7 +50,7 @@ def test_support_is_what_loops_count(annotations: Annotations, seed: int) -> Non
 
 
 def planted(length: int, per_protein: list[int], clusters: list[int]) -> bool:
-    """Whether a pair is found that is right on so many segments of each protein."""
+    """Whether a pair is found that is right on that many segments of each protein."""
     proteins = Proteins.from_sequences({f"P{i}": "M" * 90 for i in range(len(per_protein))})
     rows = [
         (f"P{i}", 1 + j * length, (j + 1) * length)

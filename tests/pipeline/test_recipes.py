@@ -17,11 +17,14 @@ VALUES = st.one_of(
     st.lists(st.integers(0, 9)),
     st.lists(st.text()),
 )
+NESTED = st.dictionaries(st.from_regex("[a-z_]+", fullmatch=True), VALUES)
 NAMES = st.from_regex("[a-z_]+", fullmatch=True)
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.text(), st.text(), st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, st.text()))
+@given(
+    st.text(), st.text(), st.dictionaries(NAMES, VALUES | NESTED), st.dictionaries(NAMES, st.text())
+)
 def test_a_recipe_is_read_as_it_was_written(tmp_path_factory, kind, run, chosen, made) -> None:
     path = tmp_path_factory.mktemp("recipe") / "recipe.toml"
     recipe = Recipe(kind=kind, run=run, settings=chosen, made_with=made)

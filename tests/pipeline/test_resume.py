@@ -147,7 +147,7 @@ def test_a_command_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tmp
 
 
 def ended(folder, seconds, kernel_too=False):
-    """Whether `interplm-nb run` ends well within so many seconds; if not it is killed, alone (its
+    """Whether `interplm-nb run` ends well within that many seconds; if not it is killed, alone (its
     kernel finds out by itself) or with its kernel."""
     command = [sys.executable, "-m", "interplm_nb", "run", "demo", "--out", str(folder)]
     for stage, params in tiny_parameters(folder).items():

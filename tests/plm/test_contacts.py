@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interplm_nb.plm import contacts
-from interplm_nb.plm.contacts import AMINO_ACIDS, average_product_corrected, contact_scores
+from interplm_nb.plm.contacts import average_product_corrected, contact_scores
 from interplm_nb.plm.record import Objective
+from interplm_nb.plm.residue_tokens import STANDARD as AMINO_ACIDS
 from tests.plm.coupled_plm import CoupledPLM
 from tests.plm.toy_esm2 import toy
 from tests.sae.fake_plm import FakePLM, FakeRecurrentPLM

@@ -1,4 +1,4 @@
-"""Structure files as databases and other programs write them, and files that are none."""
+"""Structure files as databases and other programs write them, and files of other kinds."""
 
 import gzip
 import io

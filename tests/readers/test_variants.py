@@ -132,7 +132,7 @@ def test_variants_are_drawn_by_seed_in_their_order() -> None:
     scan, _ = read_variants(given, WILD)
     drawn = scan.drawn(5, seed=3)
     assert drawn.scores.tolist() == sorted(drawn.scores.tolist()) and len(drawn.variants) == 5
-    assert [letters[int(s)] for s in drawn.scores] == [v[0].new for v in drawn.variants]
+    assert [letters[int(s)] for s in drawn.scores] == [v[0].after for v in drawn.variants]
     assert np.array_equal(drawn.scores, scan.drawn(5, seed=3).scores)
     assert not np.array_equal(drawn.scores, scan.drawn(5, seed=4).scores)
     assert scan.drawn(19) is scan

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.readers.report import InputError
-from interplm_nb.widgets.playground.mutations import Mutation, mutated, read_mutations, read_one
+from interplm_nb.readers.variants import Mutation, mutated
+from interplm_nb.widgets.playground.mutations import read_mutations, read_one
 
 
 @pytest.mark.parametrize(
@@ -51,11 +52,13 @@ def test_the_longest_sequence_that_the_model_reads_is_taken(longest: int) -> Non
 @pytest.mark.parametrize(
     ("written", "words"),
     [
-        (["M1A", "A1V"], "A1V: residue 1 is M, not A"),
-        (["K4A"], "K4A: the sequence has positions 1 to 3"),
-        (["K0A"], "written as A12V"),
-        (["K2X"], "written as A12V"),
-        (["k2a"], "written as A12V"),
+        (["M1A", "A1V"], "A1V: the wild type has M at 1, not A"),
+        (["K4A"], "K4A is outside the wild type, whose residues are 1 to 3"),
+        (["K0A"], "K0A is outside the wild type"),
+        (["K2X"], "K2X has the letter X; a variant has the 20 amino acids"),
+        (["k2a"], "'k2a' is not a substitution"),
+        (["WT"], "a mutation is written as A12V, each by itself, not 'WT'"),
+        (["K2A,V3W"], "a mutation is written as A12V, each by itself"),
         (["K2K"], "changes nothing"),
         (["K2A", "K2V"], "K2A and K2V change the same residue"),
     ],
@@ -82,4 +85,4 @@ def test_a_mutated_sequence_differs_where_it_was_mutated_and_nowhere_else(
 
 def test_a_mutation_reads_as_it_is_written() -> None:
     assert [str(m) for m in read_mutations(["V3W", "K2A"], "MKV")] == ["K2A", "V3W"]
-    assert read_mutations(["V3W"], "MKV") == [Mutation(3, "V", "W")]
+    assert read_mutations(["V3W"], "MKV") == [Mutation("V", 3, "W")]

@@ -254,7 +254,7 @@ def test_messages_of_the_browser_are_answered(
         "the old answer stays, and the browser hears that it is over"
     )
     playground._told(None, {"mutations": ["A1V"]}, [])
-    assert "residue 1 is M, not A" in playground.problem
+    assert "the wild type has M at 1, not A" in playground.problem
     playground._told(None, {"text": f">yours\n{SEQUENCE}"}, [])
     assert (
         not playground.problem

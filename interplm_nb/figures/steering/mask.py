@@ -1,6 +1,6 @@
 """Picture of the mask experiment: a letter's probability with strength, and along the sequence."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 from matplotlib.axes import Axes
@@ -82,7 +82,8 @@ def _by_strength(axis: Axes, table: pl.DataFrame, letter: str) -> None:
             one = own.filter(pl.col("feature") == feature).sort("strength")
             _line(axis, one, kind, LOOKS[kind].name if i == 0 else "")
             axis.annotate(f"f/{feature}", (one["strength"][-1], one["p"][-1]), fontsize=7)
-    axis.axhline(in_phase["before"].mean(), color="#000000", linewidth=0.6)  # type: ignore[arg-type]
+    before: Any = in_phase["before"].mean()
+    axis.axhline(before, color="#000000", linewidth=0.6)
 
 
 def _line(axis: Axes, table: pl.DataFrame, kind: str, name: str, x: str = "strength") -> None:

@@ -14,15 +14,22 @@ from interplm_nb.steering.experiments.attribution.attribute import (
     AttributionSettings,
     attribution,
 )
+from interplm_nb.steering.experiments.attribution.survey import (
+    AttributionSurvey,
+    AttributionSurveySettings,
+    attribution_survey,
+)
 from interplm_nb.steering.experiments.circuits.circuit import Circuit, CircuitSettings, circuit
+from interplm_nb.steering.experiments.over_proteins import SurveySettings, of_run
 
 if TYPE_CHECKING:
+    from interplm_nb.plm.protocol import PLM
     from interplm_nb.proteins import Proteins
 
 LONGEST = 300
 """Longest test protein that is drawn where none is named: gradients take time."""
 BACKGROUND = 50
-"""Train proteins whose mean is the baseline, where it is the mean."""
+"""Train proteins over which the mean of baseline "mean" is taken, drawn by seed."""
 
 
 class _OfProtein(BaseModel):
@@ -53,8 +60,18 @@ def attribution_in_run(
     accession = _accession(run, settings)
     placed = _placed(settings, run.proteins().sequence(accession))
     return attribution(
-        at, run.proteins().sequence(accession), placed, _background(run, settings.baseline)
+        at, run.proteins().sequence(accession), placed, _background(run, settings, at.plm)
     )
+
+
+def attribution_survey_in_run(
+    run: Run, settings: AttributionSurveySettings, source: str = "sae", device: str = "auto"
+) -> AttributionSurvey:
+    """Attribute predictions in test proteins of the run."""
+    at = steered_layer(run, source, device)
+    proteins = of_run(_sequences(run, "test"), at.plm, settings)
+    background = _background(run, settings.each, at.plm)
+    return attribution_survey(at, proteins, settings, background)
 
 
 def circuit_in_run(
@@ -76,7 +93,7 @@ def circuit_in_run(
             )
     accession = _accession(run, settings)
     sequence = run.proteins().sequence(accession)
-    background = _background(run, settings.baseline)
+    background = _background(run, settings, own.plm)
     return circuit([own, *others], sequence, _placed(settings, sequence), background)
 
 
@@ -106,7 +123,15 @@ def _placed(settings: Any, sequence: str) -> Any:
     return settings.model_copy(update={"position": int(drawn) + 1})
 
 
-def _background(run: Run, baseline: str) -> list[str]:
-    if baseline != "mean":
+def _background(run: Run, settings: Any, plm: "PLM") -> list[str]:
+    """Train proteins over which a mean is taken, where the baseline is one."""
+    if settings.baseline != "mean":
         return []
-    return [run.proteins().sequence(a) for a in run.accessions("train")[:BACKGROUND]]
+    draw = SurveySettings(seed=settings.seed, n_proteins=BACKGROUND)
+    return list(of_run(_sequences(run, "train"), plm, draw).values())
+
+
+def _sequences(run: Run, split: str) -> dict[str, str]:
+    """Accession to sequence."""
+    own = run.proteins().select(run.accessions(split))
+    return dict(zip(own.accessions, own.sequences, strict=True))

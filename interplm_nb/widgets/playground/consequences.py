@@ -1,11 +1,11 @@
-"""What a mutation means to the model: its likelihood, and features lost and gained beside nulls."""
+"""What a mutation means to the model: its likelihood, and features lost and gained with nulls."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.pipeline.steered_layer import layer_of
-from interplm_nb.widgets.playground.mutations import Mutation
+from interplm_nb.readers.variants import Mutation
 
 SHOWN = 12
 """Features lost and gained that are listed: those that change most."""
@@ -13,13 +13,11 @@ SHOWN = 12
 
 def likelihood(encoder: Encoder, sequence: str, mutations: Sequence[Mutation]) -> str:
     """The log-likelihood ratio of the mutant and how it is taken, or why there is none."""
-    from interplm_nb.readers.variants import parse_variant
     from interplm_nb.steering.experiments.variants.likelihood import log_likelihood_ratios
 
     plm = encoder.plm
     try:
-        variant = parse_variant(",".join(map(str, mutations)), sequence)
-        nats = float(log_likelihood_ratios(plm, sequence, [variant])[0])
+        nats = float(log_likelihood_ratios(plm, sequence, [tuple(mutations)])[0])
     except ValueError as error:
         return f"{plm.name} gives no likelihood of the mutant: {error}"
     exact = plm.objective == "next residue"
@@ -32,7 +30,7 @@ def likelihood(encoder: Encoder, sequence: str, mutations: Sequence[Mutation]) -
 
 
 def lost_and_gained(encoder: Encoder, sequence: str, mutation: Mutation) -> dict[str, Any]:
-    """One mutation beside all others at its site, and beside the same one at other sites.
+    """One mutation compared with all others at its site, and with the same one at other sites.
 
     sentence; features: at most `SHOWN` rows of the experiment's table, the largest change first; n:
     how many there are; least: the change from which on a feature is lost or gained.

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import within_limit
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.sequences import clean_sequence
+from interplm_nb.readers.variants import Mutation, parse_variant
 
-_WRITTEN = re.compile(rf"([A-Z])([1-9]\d*)([{AMINO_ACIDS}])")
 _UNIPROT = re.compile(r"(?:sp|tr)\|([^|\s]+)\|")
 NAME_LENGTH = 60
 
@@ -53,17 +52,6 @@ def read_one(text: str, longest: int) -> Named:
     return Named(name, sequence)
 
 
-class Mutation(NamedTuple):
-    """A substitution: position from 1, the letter there and the letter that replaces it."""
-
-    position: int
-    before: str
-    after: str
-
-    def __str__(self) -> str:
-        return f"{self.before}{self.position}{self.after}"
-
-
 def read_mutations(written: Sequence[str], sequence: str) -> list[Mutation]:
     """Substitutions in `sequence`, by position.
 
@@ -82,42 +70,19 @@ def read_mutations(written: Sequence[str], sequence: str) -> list[Mutation]:
     Examples
     --------
     >>> read_mutations(["K3R", "M1V"], "MAK")
-    [Mutation(position=1, before='M', after='V'), Mutation(position=3, before='K', after='R')]
+    [Mutation(before='M', position=1, after='V'), Mutation(before='K', position=3, after='R')]
     """
-    found = sorted(_read(text, sequence) for text in written)
+    found = sorted((_one(text, sequence) for text in written), key=lambda one: one.position)
     for one, other in pairwise(found):
         if one.position == other.position:
             raise ValueError(f"{one} and {other} change the same residue; keep one of them")
     return found
 
 
-def _read(text: str, sequence: str) -> Mutation:
-    parts = _WRITTEN.fullmatch(text)
-    if parts is None:
-        raise ValueError(
-            f"a mutation is written as A12V (the letter there, its position from 1, one of "
-            f"{AMINO_ACIDS}), not {text!r}"
-        )
-    mutation = Mutation(int(parts[2]), parts[1], parts[3])
-    if mutation.position > len(sequence):
-        raise ValueError(
-            f"{mutation}: the sequence has positions 1 to {len(sequence):,}"
-            if sequence
-            else f"{mutation}: there is no sequence yet"
-        )
-    there = sequence[mutation.position - 1]
-    if there != mutation.before:
-        raise ValueError(
-            f"{mutation}: residue {mutation.position} is {there}, not {mutation.before}"
-        )
-    if mutation.before == mutation.after:
-        raise ValueError(f"{mutation} changes nothing; leave it out")
-    return mutation
-
-
-def mutated(sequence: str, mutations: Sequence[Mutation]) -> str:
-    """The sequence with these substitutions."""
-    letters = list(sequence)
-    for mutation in mutations:
-        letters[mutation.position - 1] = mutation.after
-    return "".join(letters)
+def _one(text: str, sequence: str) -> Mutation:
+    if not sequence:
+        raise ValueError(f"{text}: there is no sequence yet")
+    mutations = parse_variant(text, sequence)
+    if len(mutations) != 1:
+        raise ValueError(f"a mutation is written as A12V, each by itself, not {text!r}")
+    return mutations[0]

@@ -15,6 +15,7 @@ from interplm_nb.pipeline.encoder import Encoder
 from interplm_nb.proteins import Proteins
 from interplm_nb.questions.annotate import AnnotatedSequences
 from interplm_nb.readers.report import InputError
+from interplm_nb.readers.variants import Mutation, mutated
 from interplm_nb.widgets.feature_data import FeatureData
 from interplm_nb.widgets.logo_figure import CHEMISTRY
 from interplm_nb.widgets.model_view import ModelView
@@ -26,7 +27,7 @@ from interplm_nb.widgets.playground.figure import (
     CHANGE_SCALE_ON_DARK,
     playground_figure,
 )
-from interplm_nb.widgets.playground.mutations import Mutation, mutated, read_mutations, read_one
+from interplm_nb.widgets.playground.mutations import read_mutations, read_one
 from interplm_nb.widgets.playground.result import CHANGED, EFFECTS, Reading, effects, packed_result
 
 if TYPE_CHECKING:
@@ -351,7 +352,7 @@ class SequencePlayground(ModelView):
             )
         before = self.sequence[position - 1]
         mutations = [
-            Mutation(position, before, letter) for letter in AMINO_ACIDS if letter != before
+            Mutation(before, position, letter) for letter in AMINO_ACIDS if letter != before
         ]
         reference = self._read([self.sequence])[0].values
         annotator = self._reader()

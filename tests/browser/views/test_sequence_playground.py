@@ -361,7 +361,8 @@ def test_the_likelihood_of_a_mutant_and_its_nulls_are_read(
     show: Callable, demo_data: FeatureData, scheme: str
 ) -> None:
     demo_data.selection.update({"feature": 1, "brush": [], "accession": "", "position": None})
-    made = SequencePlayground(demo_data, FakeAnnotator(1024), sequence=SEQUENCE, mutations=["W5A"])  # type: ignore[arg-type]
+    asked: Any = FakeAnnotator(1024)
+    made = SequencePlayground(demo_data, asked, sequence=SEQUENCE, mutations=["W5A"])
     words = "To esm2-mini, the mutant is less likely than the reference: ... (masked marginals)."
     made.likelihood = {"sequence": SEQUENCE, "mutations": ["W5A"], "words": words}
     row = {"feature": 7, "place": "at the site", "kind": "lost", "change": 0.5, "position": 5}
@@ -387,7 +388,8 @@ def test_the_likelihood_of_a_mutant_and_its_nulls_are_read(
 def test_nulls_are_asked_for_by_a_button_where_the_runs_model_reads(
     show: Callable, demo_data: FeatureData
 ) -> None:
-    made = SequencePlayground(demo_data, FakeAnnotator(1024), sequence=SEQUENCE, mutations=["W5A"])  # type: ignore[arg-type]
+    asked: Any = FakeAnnotator(1024)
+    made = SequencePlayground(demo_data, asked, sequence=SEQUENCE, mutations=["W5A"])
     shown = show(made, width=640, height=1500)
     page, name = shown.page, "Lost and gained, with nulls"
     page.evaluate(CONNECTED)

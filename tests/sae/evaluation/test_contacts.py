@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interplm_nb.plm.contacts import AMINO_ACIDS, attention_scores, contact_scores
+from interplm_nb.plm.contacts import attention_scores, contact_scores
+from interplm_nb.plm.residue_tokens import STANDARD as AMINO_ACIDS
 from interplm_nb.readers.residue_coordinates import Placed
 from interplm_nb.sae.evaluation.contacts import (
     contact_precision,

@@ -162,7 +162,7 @@ def test_marginals_are_those_of_one_masked_sequence_at_a_time(method) -> None:
         p = log_p(plm, "".join(letters) if method == "masked marginals" else WILD)
         ids = {a: int(plm.tokens([a])[0, 1]) for a in AMINO_ACIDS}
         wanted.append(
-            sum(float(p[m.position, ids[m.new]] - p[m.position, ids[m.wild]]) for m in variant)
+            sum(float(p[m.position, ids[m.after]] - p[m.position, ids[m.before]]) for m in variant)
         )
     np.testing.assert_allclose(found, wanted, atol=1e-5)
     assert np.ptp(wanted) > 0.1

@@ -69,12 +69,15 @@ class Removals:
         at, there = self.at, self.prediction.residues
 
         def kept(h: Tensor) -> Tensor:
+            """Residues without their errors."""
             return (h - parts(at, h, self.removed).error).to(h.dtype)
 
         def edit(h: Tensor) -> Tensor:
+            """The layer's output, special tokens as they are."""
             return torch.cat([h[:, : there.start], kept(h[:, there]), h[:, there.stop :]], 1)
 
         def step(h: Tensor, position: int) -> Tensor:
+            """The state at one position of the tokens."""
             return h if position < there.start else kept(h)
 
         if self.where == "recurrence":

@@ -300,6 +300,7 @@ class _Recurrence:
         a = at.sae.W_dec.new_tensor(gates)[:, None]
 
         def step(h: Tensor, position: int) -> Tensor:
+            """The gated state of each lane; the state that arrived is noted."""
             if position < first:
                 return h
             arrived.append(h.detach())

@@ -17,12 +17,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.steering.experiments.settings import ExperimentSettings
 from interplm_nb.steering.intervene import MASK, check_masks
 
 Metric = Literal["log probability", "logit", "log-likelihood"]
-AMINO_ACIDS = "ACDEFGHIKLMNPQRSTVWY"
 
 
 class PredictionSettings(ExperimentSettings):

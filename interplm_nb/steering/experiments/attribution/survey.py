@@ -57,6 +57,7 @@ class AttributionSurvey:
         told = {row["figure"]: row for row in self.figures.iter_rows(named=True)}
 
         def mean(name: str) -> str:
+            """A figure's mean with its interval."""
             row = told[name]
             return f"{row['mean']:.2f} [{row['mean_low']:.2f}, {row['mean_high']:.2f}]"
 

@@ -120,6 +120,7 @@ class Circuit:
             return words + f"The two are within {LEAST} of each other: no circuit can be measured."
 
         def share(name: str, errors: bool) -> str:
+            """The faithfulness of a set, with the range of random ones."""
             r = own[name, errors]
             words = f"{r['faithfulness']:.2f}"
             return words if r["low"] is None else f"{words} [{r['low']:.2f}, {r['high']:.2f}]"

@@ -79,6 +79,7 @@ class GatedLayers:
         gates = torch.from_numpy(keep).to(at.plm.device)
 
         def edit(h: Tensor) -> Tensor:
+            """The layer's output for each set, special tokens as they are."""
             own = parts(at, h[:, residues], self.backgrounds[k])
             features = torch.where(gates, own.features, 0)
             new = own.start + (features @ at.sae.W_dec) * own.scale

@@ -56,6 +56,7 @@ class CircuitSurvey:
         n = self.settings.each.n_nodes
 
         def median(name: str) -> str:
+            """A figure's median with its interval."""
             row = told[name]
             return f"{row['median']:.2f} [{row['median_low']:.2f}, {row['median_high']:.2f}]"
 

@@ -207,22 +207,15 @@ def dose_response(
         if why:
             left_out.append({"feature": feature, "concept": features[feature], "why": why})
             continue
-        letters = targets[feature]
-        rows = doses(at, feature, settings)
         proteins = [
             opened_at(at, activations.proteins.sequence(site.accession), site, settings)
             for site in sites
         ]
-        own = _read(at, feature, rows, letters, sites, (proteins, split, settings))
+        scene, letters = (proteins, split, settings), targets[feature]
+        own = _read(at, feature, doses(at, feature, settings), letters, sites, scene)
         again = None
         if second and found is not None and feature in found:
-            other = int(found[feature]["match"])
-            tested = [
-                row
-                for row in doses(second, other, settings)
-                if row.strength == settings.tested and row.kind in (FEATURE, MATCHED)
-            ]
-            again = _read(second, other, tested, letters, sites, (proteins, split, settings))
+            again = _repeated(second, int(found[feature]["match"]), letters, sites, scene)
         reads.append((own, again))
     where = distances(settings, next_residue)
     rows_of = [_feature_row(own, again, features, found, settings) for own, again in reads]
@@ -302,6 +295,22 @@ def _read(
     ]
     cluster_of = split.cluster_of or {site.accession: i for i, site in enumerate(sites)}
     return Read.of(feature, letters, rows, sites, cluster_of, measured)
+
+
+def _repeated(
+    second: SteeredLayer,
+    match: int,
+    letters: str,
+    sites: Sequence[Site],
+    scene: tuple[Sequence[Opened], Split, DoseSettings],
+) -> Read:
+    """What the match in a second dictionary does to the same sites, at the tested strength."""
+    rows = [
+        row
+        for row in doses(second, match, scene[2])
+        if row.strength == scene[2].tested and row.kind in (FEATURE, MATCHED)
+    ]
+    return _read(second, match, rows, letters, sites, scene)
 
 
 def _feature_row(

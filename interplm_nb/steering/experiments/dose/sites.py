@@ -62,6 +62,7 @@ def drawn_sites(
     )
 
     def runs(site: Site) -> bool:
+        """Whether the site leaves room for what is read and predicted."""
         length = lengths[site.accession]
         if not next_residue:
             return length <= settings.longest

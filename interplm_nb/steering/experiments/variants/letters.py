@@ -20,7 +20,7 @@ def blosum62(variants: Sequence[Variant]) -> np.ndarray:
     known = set(alphabet.get_symbols())
     return np.array(
         [
-            sum(matrix.get_score(m.wild if m.wild in known else "X", m.new) for m in variant)
+            sum(matrix.get_score(m.before if m.before in known else "X", m.after) for m in variant)
             for variant in variants
         ],
         np.float64,
@@ -31,7 +31,7 @@ def hydropathy_change(variants: Sequence[Variant]) -> np.ndarray:
     """float64 [n_variants]: |hydropathy of the new letter - of the old|, summed over mutations."""
     return np.array(
         [
-            sum(abs(HYDROPATHY[m.new] - HYDROPATHY.get(m.wild, 0.0)) for m in variant)
+            sum(abs(HYDROPATHY[m.after] - HYDROPATHY.get(m.before, 0.0)) for m in variant)
             for variant in variants
         ]
     )

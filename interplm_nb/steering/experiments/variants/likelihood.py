@@ -148,7 +148,7 @@ def masked_ratios(
     for i, these in enumerate(positions):
         of_set[place.get(these, 0)].append(i)
     size = max(1, plm.tokens_per_batch // (len(wild_type) + 2))
-    letters = {a for variant in variants for m in variant for a in (m.wild, m.new)}
+    letters = {a for variant in variants for m in variant for a in (m.before, m.after)}
     letter = {a: int(classes(plm, a)[0]) for a in letters}
     for start in range(0, len(hidden), size):
         sequences = [_masked(wild_type, masked) for masked in hidden[start : start + size]]
@@ -160,7 +160,7 @@ def masked_ratios(
             p = _log_probabilities(residues)
             for i in of:
                 found[i] = sum(
-                    p[m.position - 1, letter[m.new]] - p[m.position - 1, letter[m.wild]]
+                    p[m.position - 1, letter[m.after]] - p[m.position - 1, letter[m.before]]
                     for m in variants[i]
                 )
     return found

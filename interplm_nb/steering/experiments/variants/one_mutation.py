@@ -144,7 +144,7 @@ def lost_and_gained(
     [1, 1, 18, 18, 1, 1]
     """
     one = _one(mutation, wild_type)
-    site = [(Mutation(one.wild, one.position, new),) for new in AMINO_ACIDS if new != one.wild]
+    site = [(Mutation(one.before, one.position, new),) for new in AMINO_ACIDS if new != one.before]
     own, elsewhere = _other_sites(one, wild_type, settings, others)
     variants = [(one,), *(v for v in site if v != (one,)), *own]
     found, entries = _changes(at, wild_type, variants)
@@ -173,7 +173,7 @@ def _other_sites(
 ) -> tuple[list[Variant], list[tuple[str, Variant]]]:
     """The same substitution elsewhere in the wild type, then in other proteins."""
     rng = np.random.default_rng(settings.seed)
-    places = [p for p in _places(wild_type, one.wild) if p != one.position]
+    places = [p for p in _places(wild_type, one.before) if p != one.position]
     drawn = _drawn(rng, places, settings.other_sites)
     own = [(one._replace(position=position),) for position in drawn]
     wanted = settings.other_sites - len(own)
@@ -183,7 +183,7 @@ def _other_sites(
         (i, position)
         for i, sequence in enumerate(others.sequences)
         if sequence != wild_type
-        for position in _places(sequence, one.wild)
+        for position in _places(sequence, one.before)
     ]
     return own, [
         (others.sequences[i], (one._replace(position=position),))

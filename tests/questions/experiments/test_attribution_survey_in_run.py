@@ -1,7 +1,7 @@
 """Attribution over a run takes test proteins, and train proteins for the mean."""
 
 from interplm_nb.pipeline.run import Run
-from interplm_nb.questions.experiments.attribution_survey import attribution_survey_in_run
+from interplm_nb.questions.experiments.attribution import attribution_survey_in_run
 from interplm_nb.steering.experiments.attribution.attribute import AttributionSettings
 from interplm_nb.steering.experiments.attribution.survey import AttributionSurveySettings
 
