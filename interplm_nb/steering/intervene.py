@@ -299,9 +299,22 @@ def check_finite(logits: Tensor, interventions: Sequence[Intervention]) -> Tenso
     return logits
 
 
+def letters_of(sequence: str) -> list[str]:
+    """The residues of a sequence, each `<mask>` as one.
+
+    >>> letters_of("MG<mask>P")
+    ['M', 'G', '<mask>', 'P']
+    """
+    parts = sequence.split(MASK)
+    found = list(parts[0])
+    for part in parts[1:]:
+        found += [MASK, *part]
+    return found
+
+
 def n_residues(sequence: str) -> int:
     """Residues of a sequence, each `<mask>` as one."""
-    return len(sequence) - sequence.count(MASK) * (len(MASK) - 1)
+    return len(letters_of(sequence))
 
 
 def check_masks(objective: str | None, name: str, sequence: str) -> None:

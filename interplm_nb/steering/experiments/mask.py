@@ -18,9 +18,9 @@ from pydantic import Field, field_validator
 
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.steering.controls import along_random, as_feature, matched_features
-from interplm_nb.steering.experiments.predictions import ahead, letters_of, opened, steered
+from interplm_nb.steering.experiments.predictions import ahead, opened, steered
 from interplm_nb.steering.experiments.settings import ExperimentSettings
-from interplm_nb.steering.intervene import MASK, Change, check_masks
+from interplm_nb.steering.intervene import MASK, Change, check_masks, letters_of
 from interplm_nb.steering.steered_layer import SteeredLayer
 
 PAPERS = "MGPP<mask>PP"

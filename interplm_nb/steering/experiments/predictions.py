@@ -12,7 +12,6 @@ from interplm_nb.plm.mlstm import State
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.plm.stepping import Reading, Stepping
 from interplm_nb.steering.intervene import (
-    MASK,
     Change,
     Intervention,
     Where,
@@ -127,16 +126,3 @@ def _stepped(
 
 def _tokens(plm: PLM, sequence: str) -> Tensor:
     return plm.tokens([sequence])[0, plm.first_residue :]
-
-
-def letters_of(sequence: str) -> list[str]:
-    """The residues of a sequence, each `<mask>` as one.
-
-    >>> letters_of("MG<mask>P")
-    ['M', 'G', '<mask>', 'P']
-    """
-    parts = sequence.split(MASK)
-    found = list(parts[0])
-    for part in parts[1:]:
-        found += [MASK, *part]
-    return found

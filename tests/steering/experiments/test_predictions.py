@@ -6,8 +6,8 @@ import torch
 
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.steering.experiments import predictions
-from interplm_nb.steering.experiments.predictions import ahead, letters_of, opened, steered
-from interplm_nb.steering.intervene import Change
+from interplm_nb.steering.experiments.predictions import ahead, opened, steered
+from interplm_nb.steering.intervene import Change, letters_of
 from tests.plm.tiny_unirep import tiny
 from tests.steering.test_intervene import MASKED, SEQUENCE, esm2, layer_with_sae
 

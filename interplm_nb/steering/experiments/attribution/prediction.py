@@ -10,7 +10,6 @@ For the first two, a masked model reads the position as `<mask>`, because a resi
 copied, and a next-residue model reads the residues before the position alone: it sees no others.
 """
 
-import re
 from typing import Literal
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor
 from interplm_nb.features.logos import AMINO_ACIDS
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.steering.experiments.settings import ExperimentSettings
-from interplm_nb.steering.intervene import MASK, check_masks
+from interplm_nb.steering.intervene import MASK, check_masks, letters_of
 
 Metric = Literal["log probability", "logit", "log-likelihood"]
 
@@ -57,7 +56,7 @@ class Prediction:
             )
         check_masks(plm.objective, plm.name, sequence)
         self.plm, self.metric = plm, settings.metric
-        self.letters: list[str] = re.findall(f"{MASK}|.", sequence, re.DOTALL)
+        self.letters = letters_of(sequence)
         self._ahead = 1 if plm.objective == "next residue" else 0
         self.position = settings.position
         self.residue = self._residue(settings)
