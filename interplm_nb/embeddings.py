@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from interplm_nb.shards import (
 
 KIND, VERSION = "Embeddings", 2
 _SHARD_BYTES = 2**27
+_PROTEINS = "proteins.parquet"
 _log = logging.getLogger(__name__)
 
 
@@ -312,13 +313,21 @@ def _fill(
         first += length
 
 
+class _Unfinished(NamedTuple):
+    file: Shard
+    mapped: np.ndarray
+    written: np.ndarray
+    """bool [n]: which rows are."""
+
+
 class EmbeddingsWriter:
     """Writes `Embeddings` from rows in any order, with little memory.
 
     A draft folder next to `path` holds the shards, each memory-mapped until its last row is
-    written; `finish` renames it to `path`. A writer with the same proteins, `about` and `dtype`
-    resumes an unfinished draft (see `missing`). As a context manager it finishes if the block
-    succeeds. `about` gives plm, plm_revision, layer and d_in; `dtype` is the type on disk.
+    written; `finish` renames it to `path`. The draft is named by a hash of the proteins, `about`
+    and `dtype`, so that a writer of the same ones resumes it (see `missing`); those of others are
+    removed. As a context manager it finishes if the block succeeds. `about` gives plm,
+    plm_revision, layer and d_in; `dtype` is the type on disk.
     """
 
     def __init__(
@@ -329,25 +338,38 @@ class EmbeddingsWriter:
         shard_rows: int | None = None,
         dtype: Stored = "float32",
     ) -> None:
-        self.path = Path(path)
-        self.proteins = proteins
-        self._d_in = int(about["d_in"])
-        self._stored: Stored = dtype
-        self._row_bytes = item_size(dtype) * self._d_in
-        shard_rows = shard_rows or max(1, _SHARD_BYTES // self._row_bytes)
-        self.bounds: np.ndarray = shard_bounds(proteins.offsets, shard_rows)
-        self.about: dict[str, Any] = dict(about) | {
+        row_bytes = item_size(dtype) * int(about["d_in"])
+        bounds = shard_bounds(proteins.offsets, shard_rows or max(1, _SHARD_BYTES // row_bytes))
+        record = dict(about) | {
             "type": KIND,
             "version": VERSION,
             "n_residues": proteins.n_residues,
             "sequences": proteins.sequence_hash,
             "dtype": dtype,
             "package": __version__,
-            "bounds": self.bounds.tolist(),
+            "bounds": bounds.tolist(),
         }
-        self._draft = self.path.with_name(f".{self.path.name}.draft")
-        self._open: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        key = json_hash(record).removeprefix("sha256:")[:12]
+        name = f".{Path(path).name}.{key}.draft"
+        self._take(Path(path), Path(path).with_name(name), proteins, record)
         self._resume()
+
+    def _take(self, path: Path, draft: Path, proteins: Proteins, record: dict[str, Any]) -> None:
+        self.path, self.draft, self.proteins, self.about = path, draft, proteins, record
+        self.bounds: np.ndarray = np.asarray(record["bounds"], np.int64)
+        self._d_in, self._stored = int(record["d_in"]), record["dtype"]
+        self._row_bytes = item_size(self._stored) * self._d_in
+        self._open: dict[int, _Unfinished] = {}
+
+    @classmethod
+    def of_draft(cls, draft: Path) -> Self:
+        """For another process that writes some shards of a draft after `share_proteins`. It removes
+        nothing, and must not finish."""
+        record = read_json(draft / "about.json", KIND, VERSION)
+        proteins = Proteins.load(draft / _PROTEINS)
+        writer = cls.__new__(cls)
+        writer._take(draft, draft, proteins, record)
+        return writer
 
     def __enter__(self) -> Self:
         return self
@@ -359,9 +381,16 @@ class EmbeddingsWriter:
     @property
     def missing(self) -> list[int]:
         """Numbers of the shards that are not complete yet."""
-        return [
-            i for i in range(len(self.bounds) - 1) if not (self._draft / shard_name(i)).exists()
-        ]
+        return [i for i in range(len(self.bounds) - 1) if not (self.draft / shard_name(i)).exists()]
+
+    def has(self, shard: int) -> bool:
+        """Whether a shard is complete."""
+        return (self.draft / shard_name(shard)).exists()
+
+    def share_proteins(self) -> None:
+        """Put the proteins into the draft, where `of_draft` finds them."""
+        if not (self.draft / _PROTEINS).exists():
+            self.proteins.save(self.draft / _PROTEINS)
 
     def shard_proteins(self, shard: int) -> Proteins:
         """The proteins whose residues are the rows `bounds[shard]` to `bounds[shard + 1]`."""
@@ -390,16 +419,14 @@ class EmbeddingsWriter:
             self._write_shard(i, rows[here] - self.bounds[i], held[here])
 
     def _write_shard(self, shard: int, rows: np.ndarray, values: np.ndarray) -> None:
-        final = self._draft / shard_name(shard)
+        final = self.draft / shard_name(shard)
         if final.exists():
             return
         n = int(self.bounds[shard + 1] - self.bounds[shard])
         if shard not in self._open:
-            self._open[shard] = (
-                Shard(draft_of(final), n, self._d_in, self._stored).create(),
-                np.zeros(n, bool),
-            )
-        mapped, written = self._open[shard]
+            file = Shard(draft_of(final), n, self._d_in, self._stored)
+            self._open[shard] = _Unfinished(file, file.create(), np.zeros(n, bool))
+        file, mapped, written = self._open[shard]
         if written[rows].any():
             raise ValueError(
                 f"row {int(self.bounds[shard] + rows[written[rows]][0])} is written twice"
@@ -409,12 +436,12 @@ class EmbeddingsWriter:
         if written.all():
             mapped.flush()  # type: ignore[attr-defined]  # np.memmap
             del self._open[shard]
-            Shard(draft_of(final), n, self._d_in, self._stored).seal(final)
+            file.seal(final)
 
     def finish(self) -> Embeddings:
         """Rename the draft to `path`. Raises ValueError if rows are missing."""
         lacking = sum(
-            int((~self._open[i][1]).sum())
+            int((~self._open[i].written).sum())
             if i in self._open
             else int(self.bounds[i + 1] - self.bounds[i])
             for i in self.missing
@@ -423,31 +450,33 @@ class EmbeddingsWriter:
             raise ValueError(
                 f"{self.path}: {lacking:,} of {self.proteins.n_residues:,} rows were never written"
             )
+        remove(self.draft / _PROTEINS)
         remove(self.path)
-        self._draft.rename(self.path)
+        self.draft.rename(self.path)
         return Embeddings(self.path, self.about)
 
     def discard(self) -> None:
         """Remove everything written so far, including complete shards."""
         self._open.clear()
-        remove(self._draft)
+        remove(self.draft)
 
-    def _planned(self, plan: Path) -> dict[str, Any]:
-        """The record of a draft; empty where it is damaged or of another version."""
+    def _is_mine(self, draft: Path) -> bool:
+        """Whether it is of these proteins and settings; not where it is damaged."""
         try:
-            return read_json(plan, KIND, VERSION)
-        except ValueError:
-            return {}
+            return read_json(draft / "about.json", KIND, VERSION) == self.about
+        except (OSError, ValueError):
+            return False
 
     def _resume(self) -> None:
-        plan = self._draft / "about.json"
-        if not plan.exists() or self._planned(plan) != self.about:
-            remove(self._draft)
-            write_json(self.about, plan)
-        for left_over in self._draft.glob(".*.tmp"):
+        for draft in self.path.parent.glob(f".{self.path.name}.*.draft"):
+            if draft != self.draft or not self._is_mine(draft):
+                remove(draft)
+        if not self.draft.exists():
+            write_json(self.about, self.draft / "about.json")
+        for left_over in self.draft.glob(".*.tmp"):
             remove(left_over)
         lacking = sum(int(self.bounds[i + 1] - self.bounds[i]) for i in self.missing)
-        expect_room(self._draft, lacking * self._row_bytes)
+        expect_room(self.draft, lacking * self._row_bytes)
 
 
 def _checked_array(array: np.ndarray, accession: str, length: int, width: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping
@@ -36,9 +37,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     An OSError names `path`, which the caller knows, not the temporary one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        remove(draft)
         yield draft
         _flush(draft)
         if draft.is_dir() and path.is_dir():

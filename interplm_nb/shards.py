@@ -7,6 +7,7 @@ Besides the matrix a shard has the crc32 of each block of its bytes, which reads
 import errno
 import json
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -38,8 +39,8 @@ def shard_name(shard: int) -> str:
 
 
 def draft_of(path: Path) -> Path:
-    """Path of a shard until its last row is written."""
-    return path.with_name(f".{path.name}.tmp")
+    """A path for a shard until its last row is written; no other process has the same."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def shard_bounds(offsets: np.ndarray, rows: int) -> np.ndarray:

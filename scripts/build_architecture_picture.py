@@ -30,6 +30,7 @@ ROOMS = {
     "sae": (2, "sparse autoencoders"),
     "readers": (0.5, "file formats and databases"),
     "plm": (2, "protein language models"),
+    "scale": (2, "shards, here or on a Dask cluster"),
     NOUNS: (1, ""),
 }
 """Column and contents of each room."""

@@ -35,6 +35,7 @@ NEEDS_TORCH = (
 )
 NEEDS_NO_TORCH = (
     "interplm_nb.stages.steer",
+    "interplm_nb.figures.steering.further",
     "interplm_nb.figures.steering.generation",
     "interplm_nb.steering.experiments.generation.result",
     "interplm_nb.steering.rules",

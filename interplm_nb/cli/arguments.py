@@ -14,6 +14,17 @@ def add_device(command: argparse.ArgumentParser, when: str = "") -> None:
     )
 
 
+def add_scheduler(command: argparse.ArgumentParser) -> None:
+    """Who computes the shards."""
+    command.add_argument(
+        "--scheduler",
+        default="",
+        metavar="ADDRESS",
+        help="compute shards on a Dask cluster: local:N for N processes on this machine, or "
+        "tcp://HOST:PORT (default: in one process)",
+    )
+
+
 def add_strict(command: argparse.ArgumentParser) -> None:
     """Whether a bad record ends reading."""
     command.add_argument(

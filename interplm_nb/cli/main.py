@@ -32,6 +32,7 @@ from interplm_nb.cli.steer import add_steer_command
 from interplm_nb.cli.verify import add_verify_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.readers.report import InputError
+from interplm_nb.scale.errors import ClusterError
 
 _EXAMPLES = """\
 examples:
@@ -94,7 +95,7 @@ def _done(options: argparse.Namespace) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         sys.stderr.close()
         return 0
-    except (PipelineError, ValueError, OSError, ModuleNotFoundError) as error:
+    except (PipelineError, ClusterError, ValueError, OSError, ModuleNotFoundError) as error:
         sentence = _sentence(error)
         if sentence is None:
             raise
@@ -103,7 +104,7 @@ def _done(options: argparse.Namespace) -> int:
         return _fail(sentence)
 
 
-def _sentence(error: PipelineError | ValueError | OSError | ModuleNotFoundError) -> str | None:
+def _sentence(error: Exception) -> str | None:
     """What the user can correct, in one sentence; None for a fault of this package.
 
     The readers of models and SAEs refuse with a plain ValueError. One that this package raises

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from shlex import quote
 from typing import Any
 
-from interplm_nb.cli.arguments import add_device, add_strict
+from interplm_nb.cli.arguments import add_device, add_scheduler, add_strict
 from interplm_nb.cli.paths import a_path
 
 _EXAMPLES = """\
@@ -21,6 +21,7 @@ rates x seeds in one pass over the model, evaluates them alike and recommends on
 
 examples:
   interplm-nb run demo --out runs/demo
+  interplm-nb run demo --out runs/demo --scheduler local:2       shards in two processes
   interplm-nb run demo --out runs/demo -p train.steps=10000      rerun train and all that follows
   interplm-nb run demo --out runs/esm2 -p embed.plm=esm2_t6_8M_UR50D --device cuda
   interplm-nb run demo --out runs/demo --dry-run                 estimate time, memory and disk
@@ -63,6 +64,7 @@ def add_run_command(
     )
     command.add_argument("--force", metavar="STAGE", help="redo this stage and all later ones")
     add_device(command)
+    add_scheduler(command)
     add_strict(command)
     command.add_argument(
         "--dry-run",
@@ -77,7 +79,13 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
 
     settings = [*options.settings, *(["proteins.strict=true"] if options.strict else [])]
     request = Request(
-        options.profile, options.out, settings, options.first, options.force, options.device
+        options.profile,
+        options.out,
+        settings,
+        options.first,
+        options.force,
+        options.device,
+        options.scheduler,
     )
     if options.dry_run:
         from interplm_nb.stages.estimate import estimated

@@ -25,6 +25,10 @@ _ON_DARK = (
 )
 
 
+class NothingToDrawError(ValueError):
+    """A result holds nothing that the figure shows; the message says why."""
+
+
 class Chart:
     """A figure with a description in words.
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.scored_sources import MOST_SEEDS
 
-PLACE = ("run", "device")
+PLACE = ("run", "device", "scheduler")
 """Fields that say where a stage works, not what it makes: set by the runner, and no part of the key
 of a result."""
 
@@ -25,6 +25,9 @@ Recipe = Literal[
     "interplm-paper", "interplm-v1", "topk", "batchtopk", "jumprelu", "gated", "matryoshka"
 ]
 """Names in `sae.config.RECIPES`, which describes them."""
+
+Further = Literal["dose", "mask", "attribution", "attribution-survey"]
+"""Experiments of `experiment_table` that a run answers by itself, with their default settings."""
 
 L1_RECIPES = ("interplm-paper", "interplm-v1", "gated")
 """Recipes whose sparsity is set by the weight of an L1 term; k sets the others'."""
@@ -132,6 +135,14 @@ class StageParameters(BaseModel):
         return self.paths()
 
 
+class ShardedParameters(StageParameters):
+    """A stage whose shards can be computed by a cluster."""
+
+    scheduler: str = Field(
+        "", description="Who computes the shards; empty: this process, local:2: two, or a cluster."
+    )
+
+
 class ProteinsParameters(StageParameters):
     """Stage `proteins`: read, filter, annotate, cluster, split."""
 
@@ -208,7 +219,7 @@ class ProteinsParameters(StageParameters):
         return self.train_share, self.validation_share, test
 
 
-class EmbedParameters(StageParameters):
+class EmbedParameters(ShardedParameters):
     """Stage `embed`: one vector per residue, from the PLM and from its shuffled control."""
 
     stage: ClassVar[str] = "embed"
@@ -605,6 +616,9 @@ class SteerParameters(StageParameters):
         0.9, ge=0, le=10, description="Logits are divided by it; 0: the most probable residue."
     )
     seed: int = Field(0, ge=0, le=SEED, description="Seed of the random numbers.")
+    more: list[Further] = Field(
+        [], description="Further experiments to run: dose, mask, attribution, attribution-survey."
+    )
 
 
 def unknown_name(name: str, known: list[str], what: str = "parameter") -> str:

@@ -26,16 +26,16 @@ class Profile:
     about: str
     stages: Mapping[str, StageParameters]
 
-    def at(self, run: str, device: str) -> dict[str, StageParameters]:
+    def at(self, run: str, device: str, scheduler: str = "") -> dict[str, StageParameters]:
         """The same parameters, at a place; file names become absolute, because a notebook runs in
         the run's folder."""
-        place = {"run": run, "device": device}
+        place = {"run": run, "device": device, "scheduler": scheduler}
         return {
             name: type(p).checked(
                 {
                     **p.model_dump(),
                     **{f: str(path.resolve()) for f, path in p.paths().items()},
-                    **place,
+                    **{name: place[name] for name in PLACE if name in type(p).model_fields},
                 },
                 self.name,
             )
@@ -147,7 +147,7 @@ def _check_keys(tables: Mapping[str, Any], path: Path) -> None:
         if placed:
             raise PipelineError(
                 f"{path}: {key}.{placed[0]} does not belong in a profile; "
-                "give --out and --device on the command line"
+                "give --out, --device and --scheduler on the command line"
             )
 
 
@@ -161,7 +161,9 @@ def _stage(
     own = _of_stage(given, model.stage)
     placed = [name for name in PLACE if name in own]
     if placed:
-        raise PipelineError(f"-p {model.stage}.{placed[0]}: use --out and --device instead")
+        raise PipelineError(
+            f"-p {model.stage}.{placed[0]}: use --out, --device and --scheduler instead"
+        )
     return model.checked({**table, **own}, "-p" if own else str(path))
 
 

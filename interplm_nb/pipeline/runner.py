@@ -31,6 +31,7 @@ from interplm_nb.pipeline.run_model import RunModel
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
 from interplm_nb.pipeline.time_left import TimeLeft, every_minute
 from interplm_nb.saving import remove
+from interplm_nb.scale.address import check_address
 
 Expect = Callable[[RunModel, int, Mapping[str, StageParameters]], Mapping[str, float]]
 """Seconds by stage that a model is expected to take on this many residues; empty where nobody
@@ -49,6 +50,7 @@ class Request:
     first: str = REQUIRED[0]
     force: str | None = None
     device: str = "auto"
+    scheduler: str = ""
     notebooks: Path | None = field(default=None, compare=False)
 
     def command(self) -> str:
@@ -56,6 +58,7 @@ class Request:
         words = ["interplm-nb", "run", self.profile, "--out", str(self.out)]
         words += [word for setting in self.settings for word in ("-p", setting)]
         words += ["--device", self.device] if self.device != "auto" else []
+        words += ["--scheduler", self.scheduler] if self.scheduler else []
         return shlex.join(words)
 
 
@@ -113,6 +116,7 @@ def asked(request: Request) -> Profile:
     profile = load(request.profile, request.settings)
     _check_asked(profile, request)
     check_device(request.device)
+    check_address(request.scheduler)
     if request.first == REQUIRED[0]:  # else stage 1's output is used unchanged
         check_files(profile.stages)
     check_motifs(profile.stages)
@@ -150,7 +154,7 @@ def _stages(
     order, judged, say = list(STAGES), False, work.say
     left = TimeLeft(list(profile.stages), {})
     forced = order.index(request.force) if request.force else len(order)
-    stages = profile.at(str(run.folder), request.device)
+    stages = profile.at(str(run.folder), request.device, request.scheduler)
     for stage, params in stages.items():
         name, number = STAGES[stage].folder, order.index(stage)
         if number < order.index(request.first):

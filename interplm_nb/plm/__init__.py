@@ -46,8 +46,11 @@ def load(name_or_path: str | Path, device: str = "auto", dtype: str = "auto") ->
     (4, 192, 'masked')
     """
     from interplm_nb.plm import loading
+    from interplm_nb.plm.address import remember
 
-    return loading.load(name_or_path, device, dtype)
+    model = loading.load(name_or_path, device, dtype)
+    remember(model, name_or_path, device, dtype)
+    return model
 
 
 def inspect(name_or_path: str | Path) -> "ModelRecord":

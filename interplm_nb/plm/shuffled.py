@@ -6,6 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from interplm_nb.plm.address import remember_shuffled
+
 
 def shuffled_tensors(
     weights: Mapping[str, Tensor], revision: str, seed: int
@@ -21,4 +23,6 @@ def shuffled_tensors(
         order = torch.randperm(value.numel(), generator=generator).to(value.device)
         permuted[name] = value.reshape(-1)[order].view(value.shape)
     digest = hashlib.sha256(f"{revision} shuffled {seed}".encode()).hexdigest()
-    return permuted, f"sha256:{digest}"
+    own = f"sha256:{digest}"
+    remember_shuffled(revision, own, seed)
+    return permuted, own

@@ -1,17 +1,18 @@
 """Embeddings of a PLM on disk, one folder per layer, from one run in little memory."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Unpack
 
 import numpy as np
-from torch import Tensor
 
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.joined_layers import JoinedLayers
+from interplm_nb.plm.embed_shards import EmbedSettings, EmbedShards, Long, arrays
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
+from interplm_nb.scale.shard_task import ThisProcess, Workers
 from interplm_nb.shards import Stored, item_size
 
 SHARD_BYTES = 2**26
@@ -24,11 +25,8 @@ def embed_to(
     layers: Sequence[int],
     folder_of: Callable[[int], Path],
     *,
-    tokens_per_batch: int | None = None,
-    shard_rows: int | None = None,
-    stored: Stored = "float32",
-    long: Literal["refuse", "window"] = "refuse",
-    progress: bool = True,
+    workers: Workers | None = None,
+    **settings: Unpack[EmbedSettings],
 ) -> dict[int, Embeddings]:
     """Embed proteins at `layers` into the folders `folder_of(layer)`.
 
@@ -42,15 +40,10 @@ def embed_to(
         The model, the residue axis, and the layers to write.
     folder_of
         Folder of each layer.
-    tokens_per_batch, long
-        As `embed`.
-    shard_rows
-        Rows per shard (default: `SHARD_BYTES` of the widest layer, but at least the tokens of a
-        batch, so that no batch of a recurrent model is cut short).
-    stored
-        "float32" or "bfloat16".
-    progress
-        Show a progress bar.
+    workers
+        Who computes the shards (default: this process); see `scale.address.workers_at`.
+    settings
+        See `EmbedSettings`.
 
     Returns
     -------
@@ -66,10 +59,9 @@ def embed_to(
     >>> found[3][0:4].shape == (4, plm.widths[3])
     True
     """
-    row_bytes = item_size(stored) * max(plm.widths[k] for k in layers)
-    shard_rows = shard_rows or max(
-        SHARD_BYTES // row_bytes, tokens_per_batch or plm.tokens_per_batch
-    )
+    stored = settings.get("stored", "float32")
+    width = max(plm.widths[k] for k in layers)
+    shard_rows = settings.get("shard_rows") or _shard_rows(plm, width, settings)
     done = {
         k: e
         for k in dict.fromkeys(layers)
@@ -80,8 +72,8 @@ def embed_to(
         for k in dict.fromkeys(layers)
         if k not in done
     }
-    with _bar(plm, proteins, progress) as bar:
-        _write(writers, plm, tokens_per_batch, long, bar)
+    if writers:
+        _complete(EmbedShards(plm, writers, **settings), proteins, workers, settings)
     return {k: done[k] if k in done else writers[k].finish() for k in dict.fromkeys(layers)}
 
 
@@ -91,12 +83,12 @@ def scales_of(
     layers: Sequence[int],
     *,
     tokens_per_batch: int | None = None,
-    long: Literal["refuse", "window"] = "refuse",
+    long: Long = "refuse",
 ) -> JoinedLayers:
     """These layers joined, each with the scale that gives it variance 1 on `proteins`, which are
     held in memory: a sample of the proteins that an SAE is trained on."""
     found = plm.embed(proteins, layers, tokens_per_batch, False, long=long)
-    parts = [_arrays(batch.layers) for batch in found]
+    parts = [arrays(batch.layers) for batch in found]
     return JoinedLayers.measured({n: np.concatenate([p[n] for p in parts]) for n in layers})
 
 
@@ -106,10 +98,8 @@ def join_to(
     joined: JoinedLayers,
     folder: Path,
     *,
-    tokens_per_batch: int | None = None,
-    stored: Stored = "float32",
-    long: Literal["refuse", "window"] = "refuse",
-    progress: bool = True,
+    workers: Workers | None = None,
+    **settings: Unpack[EmbedSettings],
 ) -> Embeddings:
     """Embed proteins at several layers, scaled and side by side, as a crosscoder reads them.
 
@@ -126,61 +116,37 @@ def join_to(
     >>> embeddings[0:4].shape == (4, 3 * plm.widths[1]), embeddings.joined == joined
     (True, True)
     """
-    layer = joined.layers[-1]
+    layer, stored = joined.layers[-1], settings.get("stored", "float32")
     found = _existing(folder, plm, proteins, layer, stored, joined)
     if found is not None:
         return found
     about = _about(plm, layer) | {"d_in": joined.d_in, "joined": joined.record()}
-    rows = SHARD_BYTES // (item_size(stored) * joined.d_in)
-    shard_rows = max(rows, tokens_per_batch or plm.tokens_per_batch)
-    writer = EmbeddingsWriter(folder, proteins, about, shard_rows, stored)
-    with _bar(plm, proteins, progress) as bar:
-        _write({layer: writer}, plm, tokens_per_batch, long, bar, joined)
+    rows = settings.get("shard_rows") or _shard_rows(plm, joined.d_in, settings)
+    writer = EmbeddingsWriter(folder, proteins, about, rows, stored)
+    _complete(EmbedShards(plm, {layer: writer}, joined, **settings), proteins, workers, settings)
     return writer.finish()
 
 
-def _bar(plm: PLM, proteins: Proteins, progress: bool) -> Any:
-    return progress_bar(
+def _shard_rows(plm: PLM, width: int, settings: EmbedSettings) -> int:
+    row_bytes = item_size(settings.get("stored", "float32")) * width
+    tokens = settings.get("tokens_per_batch") or plm.tokens_per_batch
+    return max(SHARD_BYTES // row_bytes, tokens)
+
+
+def _complete(
+    task: EmbedShards, proteins: Proteins, workers: Workers | None, settings: EmbedSettings
+) -> None:
+    workers = workers or ThisProcess()
+    with progress_bar(
         total=proteins.n_residues,
-        desc=f"embedding with {plm.name}",
+        desc=f"{task.label}{workers.where}",
         unit=" residues",
         unit_scale=True,
-        disable=not progress,
-    )
-
-
-def _arrays(found: Mapping[int, Tensor]) -> dict[int, np.ndarray]:
-    return {layer: values.float().cpu().numpy() for layer, values in found.items()}
-
-
-def _write(
-    writers: Mapping[int, EmbeddingsWriter],
-    plm: PLM,
-    tokens_per_batch: int | None,
-    long: Literal["refuse", "window"],
-    bar: Any,
-    joined: JoinedLayers | None = None,
-) -> None:
-    """Compute and write the shards that a layer lacks, or the one writer of `joined` layers; `bar`
-    counts residues."""
-    for shard, first, part in _shards(writers.values()):
-        lacking = {k: w for k, w in writers.items() if shard in w.missing}
-        layers = sorted(lacking) if joined is None else joined.layers
-        for rows, found in (
-            plm.embed(part, layers, tokens_per_batch, False, long=long) if lacking else ()
-        ):
-            values = _arrays(found)
-            for layer, writer in lacking.items():
-                writer.write(rows + first, values[layer] if joined is None else joined(values))
-            bar.update(len(rows))
-        bar.update(0 if lacking else part.n_residues)
-
-
-def _shards(writers: Iterable[EmbeddingsWriter]) -> Iterable[tuple[int, int, Proteins]]:
-    """(shard, its first row, its proteins), equal for every layer."""
-    for writer in list(writers)[:1]:
-        for shard in range(len(writer.bounds) - 1):
-            yield shard, int(writer.bounds[shard]), writer.shard_proteins(shard)
+        disable=not settings.get("progress", True),
+    ) as bar:
+        there = set(range(task.n_shards)) - set(task.missing())
+        bar.update(sum(map(task.residues, there)))
+        workers.complete(task, bar.update)
 
 
 def _about(plm: PLM, layer: int) -> dict[str, object]:

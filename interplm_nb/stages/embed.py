@@ -3,7 +3,7 @@ shuffled weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,6 +15,8 @@ from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import EmbedParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
+from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.shard_task import Workers
 
 if TYPE_CHECKING:
     from interplm_nb.plm.protocol import PLM
@@ -57,10 +59,12 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
         model = plm.load(params.plm, params.device, params.dtype)
         for layer in params.joined or [params.layer]:
             check_layer(model, layer)
-        own, control = (
-            _embedded(run, copy, proteins, params, shuffled)
-            for copy, shuffled in ((model, False), (model.shuffled(params.shuffled_seed), True))
-        )
+        copies = (model, False), (model.shuffled(params.shuffled_seed), True)
+        with workers_at(params.scheduler) as workers:
+            own, control = (
+                _embedded(run, copy, proteins, params, workers, shuffled)
+                for copy, shuffled in copies
+            )
         device, dtype = str(model.device), str(model.dtype).split(".")[-1]
     spread = _spreads([e for e in (own, control) if e is not None], proteins)
     run.write_table("embed", "spread", spread)
@@ -81,37 +85,34 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
 
 
 def _embedded(
-    run: Run, plm: "PLM", proteins: Proteins, params: EmbedParameters, shuffled: bool
+    run: Run,
+    plm: "PLM",
+    proteins: Proteins,
+    params: EmbedParameters,
+    workers: Workers,
+    shuffled: bool,
 ) -> Embeddings:
     """The layer of a model, or the layers that are joined, each scaled by its variance on a sample
     of train."""
+    from interplm_nb.plm.embed_shards import EmbedSettings
     from interplm_nb.plm.store import embed_to, join_to, scales_of
 
     assert params.stored != "auto"  # `settled` has chosen
-    windowed = run.summary("proteins")["too_long"] == "window"
-    long: Literal["refuse", "window"] = "window" if windowed else "refuse"
     tokens = params.tokens_per_batch or None
+    long = "window" if run.summary("proteins")["too_long"] == "window" else "refuse"
+    settings = EmbedSettings(tokens_per_batch=tokens, stored=params.stored, long=long)
     if params.joined:
         sample = _sampled(proteins.select(run.accessions("train")))
         joined = scales_of(plm, sample, params.joined, tokens_per_batch=tokens, long=long)
         folder = run.joined_folder(params.joined, shuffled)
-        return join_to(
-            plm,
-            proteins,
-            joined,
-            folder,
-            tokens_per_batch=tokens,
-            stored=params.stored,
-            long=long,
-        )
+        return join_to(plm, proteins, joined, folder, workers=workers, **settings)
     return embed_to(
         plm,
         proteins,
         [params.layer],
         lambda layer: run.embeddings_folder(layer, shuffled),
-        tokens_per_batch=tokens,
-        stored=params.stored,
-        long=long,
+        workers=workers,
+        **settings,
     )[params.layer]
 
 

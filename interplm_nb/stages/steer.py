@@ -1,6 +1,6 @@
 """Stage `steer`: what the model writes while a feature is held, with controls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,6 +15,7 @@ from interplm_nb.saving import atomic_path
 
 if TYPE_CHECKING:
     from interplm_nb.steering.experiments.generation.result import GenerationResult
+    from interplm_nb.steering.experiments.settings import ExperimentResult
 
 TABLES = ("conditions", "kinds", "natural", "sequences", "pilot")
 FIELDS = ("feature", "model", "rule", "rule_words", "probe")
@@ -29,6 +30,9 @@ class SteerStage:
     """The result in a sentence; or why nothing was generated."""
     generation: "GenerationResult | None"
     """None where nothing was generated."""
+    more: "dict[str, ExperimentResult | str]"
+    """Results of `SteerParameters.more`; of a run that is read, their sentences: it keeps those and
+    the tables."""
     recipe: str
     """`08_steer/recipe.toml`, which repeats it: `interplm-nb steer FILE --run RUN`. A comment that
     says why, where nothing was generated."""
@@ -39,12 +43,15 @@ def steer(run: Run, params: SteerParameters) -> SteerStage:
     if isinstance(run, RunToRead):
         return _made(run)
     manifest.begin(run, params)
+    # First, as they are refused at once where the model cannot do them.
+    more = {kind: _further(run, kind, params) for kind in params.more}
+    said_of_more = {kind: found.sentence for kind, found in more.items()}
     concept = params.concept or _best_concept(run)
     why_not = _why_not(run, concept)
     if why_not:
-        run.write_summary("steer", said=why_not, fields={}, settings={})
+        run.write_summary("steer", said=why_not, more=said_of_more, fields={}, settings={})
         _write(run, f"# {why_not}\n")
-        return _made(run)
+        return replace(_made(run), more=more)
     settings = {
         "concept": concept,
         "strengths": [params.strength],
@@ -61,11 +68,19 @@ def steer(run: Run, params: SteerParameters) -> SteerStage:
     run.write_summary(
         "steer",
         said=result.sentence,
+        more=said_of_more,
         fields={name: getattr(result, name) for name in FIELDS},
         settings=done.recipe.settings,
     )
     _write(run, done.recipe.model_copy(update={"run": ""}).toml())
-    return _made(run)
+    return replace(_made(run), more=more)
+
+
+def _further(run: Run, kind: str, params: SteerParameters) -> "ExperimentResult":
+    found = experiment(run, kind, {"seed": params.seed}, device=params.device).result
+    for name, table in found.tables().items():
+        run.write_table("steer", f"{kind}_{name}", table)
+    return found
 
 
 def _write(run: Run, recipe: str) -> None:
@@ -107,7 +122,7 @@ def _made(run: Run) -> SteerStage:
     """Read what the stage has made."""
     summary = run.summary("steer")
     recipe = (run.folder / STEERED_TEXT).read_text(encoding="utf-8")
-    return SteerStage(summary["said"], _generation(run, summary), recipe)
+    return SteerStage(summary["said"], _generation(run, summary), summary["more"], recipe)
 
 
 def _generation(run: Run, summary: dict[str, Any]) -> "GenerationResult | None":

@@ -100,7 +100,7 @@ def test_a_setting_is_a_toml_literal_else_a_string(setting, value):
         ("trian.steps=5", r"unknown parameter 'trian\.steps'; did you mean train\.steps"),
         ("train.step=5", r"unknown parameter 'train\.step'; did you mean train\.steps"),
         ("train.steps=many", r"train\.steps = 'many': input should be a valid integer"),
-        ("train.run=elsewhere", "use --out and --device instead"),
+        ("train.run=elsewhere", "use --out, --device and --scheduler instead"),
     ],
 )
 def test_a_bad_setting_is_refused(setting, text):

@@ -6,7 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from interplm_nb.figures.chart import Chart
 from interplm_nb.figures.steering import generation as figures
+from interplm_nb.figures.steering.further import further
 from interplm_nb.figures.tables import Sentence
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import SteerParameters
@@ -43,6 +45,40 @@ def test_a_masked_model_fills_in_masks(tiny_run: Run, tmp_path: Path) -> None:
     assert found is not None and rule_of(found.settings.concept) is not None
     assert "output only" not in found.kinds["kind"].to_list()  # nothing recurs
     assert found.sequences.filter(kind="steered").height == 2
+
+
+def test_further_experiments_are_kept_and_shown(tiny_run: Run, tmp_path: Path) -> None:
+    run = copied(tiny_run, tmp_path / "run")
+    params = SteerParameters(
+        run=str(run.folder), n_sequences=2, length=20, more=["attribution", "dose"]
+    )
+    result = steer(run, params)
+    attribution, chart, dose = further(result)
+    for sentence, kind, table in (
+        (attribution, "attribution", "nodes"),
+        (dose, "dose", "left_out"),
+    ):
+        assert str(sentence) == result.more[kind].sentence
+        assert run.table("steer", f"{kind}_{table}").equals(result.more[kind].tables()[table])
+    assert isinstance(chart, Chart)
+    assert "No feature could be tested" in str(dose)  # in so small a run: nothing to draw
+    read = further(steer(RunToRead.open(run.folder), SteerParameters()))
+    assert [str(shown) for shown in read] == [str(attribution), str(dose)]
+
+
+def test_a_further_experiment_that_cannot_be_done_stops_the_stage_at_once(
+    tiny_run: Run, tmp_path: Path
+) -> None:
+    run = copied(tiny_run, tmp_path / "run")
+    params = SteerParameters(run=str(run.folder), more=["mask"])
+    with pytest.raises(ValueError, match="no feature of this SAE fires on G every 3 residues"):
+        steer(run, params)
+
+
+def test_a_run_without_further_experiments_says_how_to_ask(tiny_run: Run, tmp_path: Path) -> None:
+    run = copied(tiny_run, tmp_path / "run")
+    (asked,) = further(steer(run, SteerParameters(run=str(run.folder), concept="Zinc fnger")))
+    assert str(asked).startswith("This run has no further experiment. In your own run, set more =")
 
 
 def test_a_run_of_arrays_has_no_model_to_change(

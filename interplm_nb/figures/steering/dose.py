@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from interplm_nb.figures.chart import Chart
+from interplm_nb.figures.chart import Chart, NothingToDrawError
 from interplm_nb.steering.experiments.dose.dose_response import DoseResult
 from interplm_nb.steering.experiments.dose.measure import ALONE, DIRECTION, FEATURE, MATCHED
 
@@ -88,7 +88,7 @@ def all_features(result: DoseResult) -> Chart:
     """Every feature at the tested strength, beside its controls and its second dictionary."""
     table = result.features.drop_nulls("p").sort("effect")
     if table.is_empty():
-        raise ValueError(f"there is no feature to draw: {result.left_out['why'][0]}")
+        raise NothingToDrawError(f"there is no feature to draw: {result.left_out['why'][0]}")
     figure = Figure(figsize=(9.0, 0.32 * max(table.height, 3) + 1.5), layout="constrained")
     axis = figure.subplots()
     places = np.arange(table.height)
@@ -139,7 +139,7 @@ def _shown(result: DoseResult, features: Sequence[int] | None) -> list[int]:
         return list(features)
     tested = result.features.drop_nulls("p").sort("p", "feature")
     if tested.is_empty():
-        raise ValueError(f"there is no feature to draw: {result.left_out['why'][0]}")
+        raise NothingToDrawError(f"there is no feature to draw: {result.left_out['why'][0]}")
     return tested["feature"].head(MOST_PANELS).to_list()
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from interplm_nb.figures.chart import NothingToDrawError
 from interplm_nb.figures.steering import dose as figures
 from interplm_nb.steering.experiments.dose.dose_response import DoseResult, Split, dose_response
 from tests.steering.experiments.test_dose import SETTINGS, scene
@@ -64,7 +65,7 @@ def test_nothing_to_draw_is_said() -> None:
     activations, split = scene(at)
     empty = dose_response(at, activations, Split(split.train, split.test[:1]), {3: ""}, SETTINGS)
     for draw in (figures.curves, figures.all_features, figures.locality):
-        with pytest.raises(ValueError, match="there is no feature to draw: it fires on"):
+        with pytest.raises(NothingToDrawError, match="there is no feature to draw: it fires on"):
             draw(empty)
 
 

@@ -1,0 +1,124 @@
+"""Embedding as a task of shards, in this process or in others."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+
+import numpy as np
+from torch import Tensor
+
+from interplm_nb.embeddings import EmbeddingsWriter
+from interplm_nb.joined_layers import JoinedLayers, joined_of
+from interplm_nb.plm.address import PLMAddress, address_of
+from interplm_nb.plm.protocol import PLM
+from interplm_nb.scale.shard_task import Update
+from interplm_nb.shards import Stored
+
+Long: TypeAlias = Literal["refuse", "window"]
+"""What is done with proteins that are longer than the model reads; see `PLM.embed`."""
+
+
+class EmbedSettings(TypedDict, total=False):
+    """How residues are embedded and stored.
+
+    tokens_per_batch, long
+        As `PLM.embed`.
+    stored
+        "float32" (default) or "bfloat16".
+    shard_rows
+        Rows per shard (default: `store.SHARD_BYTES` of the widest layer, but at least the tokens of
+        a batch, so that no batch of a recurrent model is cut short).
+    progress
+        Show a progress bar (default: yes).
+    """
+
+    tokens_per_batch: int | None
+    long: Long
+    stored: Stored
+    shard_rows: int | None
+    progress: bool
+
+
+class EmbedShards:
+    """The shards that drafts of embeddings lack: a `ShardTask`.
+
+    Each shard is computed from batches of its own proteins. Pickled, it names the draft folders and
+    the model's address; the process that unpickles it opens them.
+
+    Parameters
+    ----------
+    writers
+        One per layer, of equal shards; or the one of the layers that `joined` puts side by side.
+    """
+
+    def __init__(
+        self,
+        plm: PLM,
+        writers: Mapping[int, EmbeddingsWriter],
+        joined: JoinedLayers | None = None,
+        **settings: Unpack[EmbedSettings],
+    ) -> None:
+        self._plm, self._writers, self._joined = plm, dict(writers), joined
+        self._settings = settings
+        self._first = next(iter(self._writers.values()))
+        self.label = f"embedding with {plm.name}"
+
+    @property
+    def n_shards(self) -> int:
+        """Number of shards, with those that are there."""
+        return len(self._first.bounds) - 1
+
+    def missing(self) -> list[int]:
+        """See `ShardTask`: shards that a layer lacks."""
+        return sorted({shard for writer in self._writers.values() for shard in writer.missing})
+
+    def residues(self, shard: int) -> int:
+        """See `ShardTask`."""
+        return int(self._first.bounds[shard + 1] - self._first.bounds[shard])
+
+    def accessions(self, shard: int) -> list[str]:
+        """See `ShardTask`."""
+        return list(self._first.shard_proteins(shard).accessions)
+
+    def compute(self, shard: int, update: Update) -> None:
+        """See `ShardTask`."""
+        lacking = {k: w for k, w in self._writers.items() if not w.has(shard)}
+        if not lacking:
+            return
+        layers = sorted(lacking) if self._joined is None else self._joined.layers
+        first, part = int(self._first.bounds[shard]), self._first.shard_proteins(shard)
+        for rows, found in self._plm.embed(
+            part,
+            layers,
+            self._settings.get("tokens_per_batch"),
+            False,
+            long=self._settings.get("long", "refuse"),
+        ):
+            values = arrays(found)
+            for layer, writer in lacking.items():
+                own = values[layer] if self._joined is None else self._joined(values)
+                writer.write(rows + first, own)
+            update(len(rows))
+
+    def __reduce__(self) -> tuple[Callable[..., "EmbedShards"], tuple[Any, ...]]:
+        address = address_of(self._plm)
+        for writer in self._writers.values():
+            writer.share_proteins()
+        drafts = tuple((layer, str(w.draft.resolve())) for layer, w in self._writers.items())
+        return _reopened, (address, drafts, self._settings)
+
+
+def arrays(found: Mapping[int, Tensor]) -> dict[int, np.ndarray]:
+    """float32 arrays of the layers of a batch."""
+    return {layer: values.float().cpu().numpy() for layer, values in found.items()}
+
+
+def _reopened(
+    address: PLMAddress,
+    drafts: tuple[tuple[int, str], ...],
+    settings: EmbedSettings,
+) -> EmbedShards:
+    """The task in another process."""
+    writers = {layer: EmbeddingsWriter.of_draft(Path(draft)) for layer, draft in drafts}
+    joined = joined_of(next(iter(writers.values())).about)
+    return EmbedShards(address.load(), writers, joined, **settings)

@@ -1,0 +1,125 @@
+"""Who computes shards, from the words that a person types: `--scheduler ADDRESS`."""
+
+import importlib.util
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from interplm_nb.cores import usable_cores
+from interplm_nb.scale.errors import ClusterError
+from interplm_nb.scale.shard_task import ThisProcess, Workers
+from interplm_nb.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+FORMS = (
+    "give local:N for N processes on this machine, or the address of a Dask scheduler "
+    "(tcp://HOST:PORT or tls://HOST:PORT)"
+)
+NEEDED = (
+    "a cluster needs Dask, which is not installed: pip install 'interplm-nb[scale]', here and on "
+    "every worker"
+)
+CONNECT_SECONDS = 30
+_log = logging.getLogger(__name__)
+
+
+def check_address(address: str) -> None:
+    """ClusterError unless `address` has one of `FORMS`; starts and imports nothing."""
+    kind, _, rest = address.partition(":")
+    if kind == "local":
+        if not rest.isdecimal() or not 1 <= int(rest) <= usable_cores():
+            raise ClusterError(
+                f"--scheduler {address}: local takes a number of processes from 1 to the "
+                f"{usable_cores()} cores of this machine, such as local:{usable_cores()}"
+            )
+    elif address and not (kind in ("tcp", "tls") and rest.startswith("//")):
+        raise ClusterError(f"--scheduler {address}: {FORMS}")
+
+
+@contextmanager
+def workers_at(address: "str | Client" = "") -> Iterator[Workers]:
+    """Workers for the length of a block; those that it started end with it.
+
+    Parameters
+    ----------
+    address
+        Empty: this process. Else see `FORMS`; in Python also a connected `distributed.Client`.
+
+    Raises
+    ------
+    ClusterError
+        For another address, without Dask, and where no scheduler or worker answers.
+
+    Examples
+    --------
+    >>> with workers_at() as workers:
+    ...     type(workers).__name__
+    'ThisProcess'
+    """
+    if not address:
+        yield ThisProcess()
+        return
+    if isinstance(address, str):
+        check_address(address)
+    if importlib.util.find_spec("distributed") is None:
+        raise ClusterError(NEEDED)
+    from interplm_nb.scale.dask_workers import DaskWorkers
+
+    if not isinstance(address, str):
+        yield DaskWorkers(address)
+    elif address.startswith("local:"):
+        with _local(int(address.removeprefix("local:"))) as client:
+            yield DaskWorkers(client)
+    else:
+        with _connected(address) as client:
+            yield DaskWorkers(client)
+
+
+@contextmanager
+def _local(n: int) -> "Iterator[Client]":
+    """A cluster of n processes that nobody else on this machine can reach: its connections are
+    encrypted with a certificate that lives as long as it does."""
+    from distributed import Client, LocalCluster, Security
+
+    threads = str(max(1, usable_cores() // n))
+    with (
+        scratch_folder() as folder,
+        LocalCluster(
+            n_workers=n,
+            threads_per_worker=1,  # a worker computes one shard at a time, torch on `threads` cores
+            host="127.0.0.1",
+            security=Security.temporary(),
+            dashboard_address="127.0.0.1:0",
+            local_directory=str(folder),
+            env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        _log.info("cluster of %d workers; dashboard: %s", n, client.dashboard_link)
+        yield client
+
+
+@contextmanager
+def _connected(address: str) -> "Iterator[Client]":
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS)
+    except OSError as error:
+        raise ClusterError(
+            f"no scheduler answered at {address} within {CONNECT_SECONDS} s ({error}); start one "
+            "with `dask scheduler`, and check its address and port"
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise ClusterError(
+                f"the scheduler at {address} has no worker; start some with "
+                f"`dask worker {address} --nthreads 1`"
+            ) from error
+        _log.info("connected to %s; dashboard: %s", address, client.dashboard_link)
+        yield client
