@@ -62,7 +62,13 @@ def _strengths() -> Figure:
         f"at the ESM-2 8M shape, layer {LAYER}; equal logits; least of {TURNS} turns"
     )
     return Figure.compare(
-        "steer: strengths and features over full passes", theirs, ours, "s", 2, note=note
+        "steer: strengths and features beside full passes",
+        ours,
+        theirs,
+        "s",
+        2,
+        of="other / ours",
+        note=note,
     )
 
 
