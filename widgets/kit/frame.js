@@ -29,9 +29,12 @@ export function element(name, attributes = {}, children = []) {
     else if (value !== null && value !== undefined) made.setAttribute(key, String(value));
   }
   made.append(...children);
+  // JupyterLab has shortcuts for whatever has the focus in a notebook, such as an arrow on a slider.
+  if (made.matches(TAKES_FOCUS)) made.setAttribute("data-lm-suppress-shortcuts", "true");
   return made;
 }
 
+const TAKES_FOCUS = "a[href], button, input, select, summary, textarea, [tabindex]";
 const REST = 500; // ms
 
 /** @param {KeyboardEvent} event */
