@@ -22,6 +22,7 @@ from interplm_nb.questions.family import family as compare_family
 from interplm_nb.questions.look import look
 from interplm_nb.questions.probe import probes as probe
 from interplm_nb.questions.sequence_features import SequenceFeatures
+from interplm_nb.questions.steer import experiment as steer
 from interplm_nb.readers.protein_labels import ProteinLabels, read_protein_labels
 from interplm_nb.readers.read import read
 from interplm_nb.sae.checkpoint import load as load_sae
@@ -31,6 +32,7 @@ from interplm_nb.sae.model import SAE
 from interplm_nb.sae.training.train import train
 from interplm_nb.widgets.playground.sequence_playground import SequencePlayground
 from interplm_nb.widgets.selection import Selection
+from interplm_nb.widgets.steering.steering_panel import SteeringPanel
 from interplm_nb.widgets.workbench import Workbench, compare
 
 __version__: str
@@ -52,6 +54,7 @@ __all__ = [
     "Selection",
     "SequenceFeatures",
     "SequencePlayground",
+    "SteeringPanel",
     "Workbench",
     "annotate",
     "compare",
@@ -70,5 +73,6 @@ __all__ = [
     "read",
     "read_protein_labels",
     "run_from_parts",
+    "steer",
     "train",
 ]

@@ -49,6 +49,14 @@ def experiment(
     ------
     PipelineError
         For an unknown experiment or setting, and where the run lacks what it needs.
+
+    Examples
+    --------
+    >>> import interplm_nb as ipn
+    >>> run = ipn.Run.open("runs/demo")                                 # doctest: +SKIP
+    >>> done = ipn.steer(run, "dose", {"features": [691]})              # doctest: +SKIP
+    >>> done.result.sentence, done.result.tables()["features"]          # doctest: +SKIP
+    >>> print(done.recipe.toml())                                       # doctest: +SKIP
     """
     record = experiment_named(kind)
     checked = checked_settings(kind, settings)
