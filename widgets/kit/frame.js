@@ -29,7 +29,7 @@ export function element(name, attributes = {}, children = []) {
     else if (value !== null && value !== undefined) made.setAttribute(key, String(value));
   }
   made.append(...children);
-  // JupyterLab has shortcuts for whatever has the focus in a notebook, such as an arrow on a slider.
+  // JupyterLab has shortcuts for what has the focus in a notebook, such as an arrow on a slider.
   if (made.matches(TAKES_FOCUS)) made.setAttribute("data-lm-suppress-shortcuts", "true");
   return made;
 }
