@@ -89,7 +89,7 @@ def encode_proteins(plm: "PLM", sae: "SAE", proteins: Proteins, progress: bool) 
     """
     from scipy.sparse import csr_array, vstack
 
-    from interplm_nb.sae.encode import encoded
+    from interplm_nb.sae.encoded import encoded
 
     assert sae.about is not None  # the caller has chosen the PLM by it
     rows, parts = [], []

@@ -1,7 +1,6 @@
 """Shards on a Dask cluster: the same bytes as in this process; what a failed shard says."""
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,6 @@ LETTERS = np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), (12, 80)
 PROTEINS = Proteins.from_sequences({f"P{i}": "".join(row) for i, row in enumerate(LETTERS)})
 
 
-@pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
-    with workers_at("local:2") as found:
-        yield found
-
-
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_embeddings_have_the_same_bytes(workers: Workers, tmp_path: Path, shuffled: bool) -> None:
     model = plm.load("esm2-mini", "cpu")
@@ -34,12 +27,12 @@ def test_embeddings_have_the_same_bytes(workers: Workers, tmp_path: Path, shuffl
             PROTEINS,
             [1, 3],
             lambda layer, name=name: tmp_path / f"{name}_{layer}",
-            workers=chosen,
+            scale=chosen,
             shard_rows=200,
             tokens_per_batch=100,
             progress=False,
         )
-        for name, chosen in (("here", None), ("there", workers))
+        for name, chosen in (("here", ""), ("there", workers))
     )
     for layer in here:
         files = sorted(here[layer].path.iterdir())
