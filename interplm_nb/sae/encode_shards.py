@@ -5,24 +5,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from scipy import sparse
 
 import interplm_nb
-from interplm_nb.activations_writer import check_l0, shape_of
+from interplm_nb.activations_writer import check_l0
 from interplm_nb.checksums import DamagedFileError
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.encoded import encoded, rows_at_once
+from interplm_nb.sae.encoded_file import read_encoded, write_encoded
 from interplm_nb.sae.model import SAE
-from interplm_nb.saving import json_hash, read_parquet, remove, write_parquet
+from interplm_nb.saving import json_hash, remove
 from interplm_nb.scale.shard_task import Update
 from interplm_nb.scale.shared_file import SharedFile
 
 ROWS = 65_536
 """Residues of a shard."""
-
-_KIND, _VERSION = "EncodedResidues", 1
 
 
 class EncodeShards:
@@ -82,7 +80,7 @@ class EncodeShards:
         block = sparse.csr_array(sparse.vstack([part for _, part in self._encoded(shard)], "csr"))
         if shard == 0:
             check_l0(block.nnz / n, self._max_l0, self._sae.d_sae)
-        _write(block, self._file(shard))
+        write_encoded(block, self._file(shard))
         update(n)
 
     def blocks(self) -> Iterator[tuple[int, sparse.csr_array]]:
@@ -110,7 +108,7 @@ class EncodeShards:
         if not path.exists():
             return []
         try:
-            block = _read(path, (n, self._sae.d_sae))
+            block = read_encoded(path, (n, self._sae.d_sae))
         except DamagedFileError:
             return []
         return [(shard * ROWS + start, block[start : start + rows]) for start in range(0, n, rows)]
@@ -127,20 +125,3 @@ def _reopened(inputs: SharedFile) -> EncodeShards:
     """The task in another process."""
     device, sae, *others = inputs.read()
     return EncodeShards(sae.to(device), *others)
-
-
-def _write(block: sparse.csr_array, path: Path) -> None:
-    rows = np.arange(shape_of(block)[0], dtype=np.uint32)
-    columns = {
-        "row": np.repeat(rows, np.diff(block.indptr)),
-        "feature": block.indices.astype(np.uint32),
-        "value": block.data,
-    }
-    write_parquet(pl.DataFrame(columns), path, {"type": _KIND, "version": _VERSION})
-
-
-def _read(path: Path, shape: tuple[int, int]) -> sparse.csr_array:
-    table, _ = read_parquet(path, _KIND, _VERSION)
-    rows, features, values = (table[name].to_numpy() for name in ("row", "feature", "value"))
-    ends = np.searchsorted(rows, np.arange(shape[0] + 1, dtype=np.uint32))
-    return sparse.csr_array((values, features.astype(np.int32), ends.astype(np.int32)), shape)
