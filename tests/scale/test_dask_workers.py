@@ -1,7 +1,9 @@
 """Shards on a Dask cluster: the same bytes as in this process; what a failed shard says."""
 
 import logging
+import pickle
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from interplm_nb import plm
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
+from interplm_nb.scale import dask_workers
 from interplm_nb.scale.address import workers_at
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import Update, Workers
@@ -98,6 +101,38 @@ def test_a_disk_that_fails_for_a_moment_is_tried_again(
         workers.complete(Squares(tmp_path, OSError("stale handle"), times=2), lambda _: None)
     assert (tmp_path / "7").read_text() == "49" and (tmp_path / "tried_7").read_text() == "xxx"
     assert caplog.messages.count("shard 7 of squaring is tried again") == 2
+
+
+class Model:
+    """Refers to itself, as a module with hooks does; how many there are is known."""
+
+    alive: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        self.itself = self
+        self.alive.append(1)
+
+    def __del__(self) -> None:
+        self.alive.pop()
+
+
+class WithModel(Squares):
+    """A task that opens a model where it is unpickled, as embedding does."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+        assert not Model.alive
+        self.model = Model()
+
+
+def test_a_worker_closes_a_model_before_it_opens_the_next(tmp_path: Path) -> None:
+    first, second = (pickle.dumps(WithModel(tmp_path / name)) for name in ("a", "b"))
+    opened = dask_workers._opened(first)
+    assert dask_workers._opened(first) is opened
+    del opened
+    dask_workers._opened(second)
+    assert Model.alive == [1]
+    dask_workers._held.clear()
 
 
 def test_other_versions_are_refused(
