@@ -15,8 +15,9 @@ from interplm_nb.concepts.count import Counting, Sums
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.source import Source
 from interplm_nb.concepts.sums_file import include_sums, save_sums
-from interplm_nb.saving import json_hash, remove
+from interplm_nb.saving import json_hash
 from interplm_nb.scale.complete import complete_elsewhere
+from interplm_nb.scale.shard_files import ShardFiles
 from interplm_nb.scale.shard_task import Update
 from interplm_nb.scale.shared_file import SharedFile
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 RESIDUES = 1_000_000
 """Residues of a shard, about."""
-
-_SAVED = "sums.parquet"
 
 
 class NamedSource(Source, Protocol):
@@ -60,9 +59,9 @@ def count_resumed(
     total = counting.empty()
     done = shards.resume(total)
     complete_elsewhere(shards, scale, progress)
-    saved = time.monotonic()
+    saved, lacking = time.monotonic(), set(shards.missing())
     for shard in range(done, shards.n_shards):
-        shards.add(shard, total)
+        shards.add(shard, total, shard not in lacking)
         if shard + 1 < shards.n_shards and time.monotonic() - saved >= seconds:
             shards.save(total, shard + 1)
             saved = time.monotonic()
@@ -85,7 +84,7 @@ class CountShards:
         places = np.array([proteins.index(a) for a in counting.accessions], np.int64)
         self._ends = np.cumsum(proteins.lengths[places])
         self._bounds = run_bounds(self._ends, residues)
-        self._folder = folder / _key(counting, residues)
+        self._files = ShardFiles(folder / _key(counting, residues))
         self._done = 0
 
     @property
@@ -95,7 +94,7 @@ class CountShards:
 
     def missing(self) -> list[int]:
         """See `ShardTask`."""
-        return [s for s in range(self._done, self.n_shards) if not self._file(s).exists()]
+        return [shard for shard in self._files.missing(self.n_shards) if shard >= self._done]
 
     def residues(self, shard: int) -> int:
         """See `ShardTask`."""
@@ -108,43 +107,45 @@ class CountShards:
 
     def compute(self, shard: int, update: Update) -> None:
         """See `ShardTask`."""
-        if self._file(shard).exists():
+        if self._files.of(shard).exists():
             return
         own = self._counting.empty()
         self._counting.add(self.accessions(shard), own)
-        save_sums(own, self._file(shard))
+        save_sums(own, self._files.of(shard))
         update(self.residues(shard))
 
-    def add(self, shard: int, sums: Sums) -> None:
-        """Add a shard: its file, or, where there is none, what it counts."""
-        if self._include(self._file(shard), sums) is None:
+    def add(self, shard: int, sums: Sums, counted: bool = False) -> None:
+        """Add a shard: the file of one that is counted, unless it is damaged; else count it."""
+        if not counted or self._include(self._files.of(shard), sums) is None:
             self._counting.add(self.accessions(shard), sums)
 
     def resume(self, sums: Sums) -> int:
         """Add the sums that were saved, of the first shards, and return how many shards."""
-        about = self._include(self._folder / _SAVED, sums)
+        about = self._include(self._saved, sums)
         self._done = int(about["shards"]) if about else 0
         return self._done
 
     def save(self, sums: Sums, shards: int) -> None:
         """Keep the sums of the first `shards` shards."""
-        save_sums(sums, self._folder / _SAVED, shards=shards)
+        save_sums(sums, self._saved, shards=shards)
 
     def discard(self) -> None:
         """Remove the files."""
-        remove(self._folder)
+        self._files.discard()
         with contextlib.suppress(OSError):  # others count there too
-            self._folder.parent.rmdir()
+            self._files.folder.parent.rmdir()
 
-    def _file(self, shard: int) -> Path:
-        return self._folder / f"{shard:05d}.parquet"
+    @property
+    def _saved(self) -> Path:
+        return self._files.folder / "sums.parquet"
 
     def _include(self, path: Path, sums: Sums) -> dict[str, Any] | None:
         return include_sums(path, sums, self._counting.sizes)
 
     def __reduce__(self) -> tuple[Callable[..., "CountShards"], tuple[SharedFile, str, int]]:
-        inputs = SharedFile.write(self._counting, self._folder / "inputs.pickle")
-        return _reopened, (inputs, str(self._folder.parent.resolve()), self._residues)
+        folder = self._files.folder
+        inputs = SharedFile.write(self._counting, folder / "inputs.pickle")
+        return _reopened, (inputs, str(folder.parent.resolve()), self._residues)
 
 
 def run_bounds(ends: np.ndarray, residues: int) -> list[int]:

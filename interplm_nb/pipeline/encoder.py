@@ -90,7 +90,7 @@ class Encoder:
         shards = SequenceShards(self, proteins, SHARDS)
         complete_elsewhere(shards, scale, progress)
         with reading_bar(self.plm, proteins, progress) as bar:
-            parts = [shards.values(shard, bar.update) for shard in range(shards.n_shards)]
+            parts = list(shards.values(bar.update))
         shards.discard()
         values = FeatureActivations.from_csr(_stacked(parts), proteins, about=self.about)
         return values.relative_to(self.maxima)

@@ -1,7 +1,7 @@
 """Activations of new sequences in shards, in this process or in others."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ import numpy as np
 from interplm_nb.checksums import DamagedFileError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
-from interplm_nb.saving import json_hash, remove
+from interplm_nb.saving import json_hash
+from interplm_nb.scale.shard_files import ShardFiles
 from interplm_nb.scale.shard_task import Update
 from interplm_nb.scale.shared_file import SharedFile
 from interplm_nb.shards import shard_bounds
@@ -52,7 +53,7 @@ class SequenceShards:
 
     def missing(self) -> list[int]:
         """See `ShardTask`."""
-        return [shard for shard in range(self.n_shards) if not self._file(shard).exists()]
+        return self._files.missing(self.n_shards)
 
     def residues(self, shard: int) -> int:
         """See `ShardTask`."""
@@ -66,41 +67,47 @@ class SequenceShards:
         """See `ShardTask`."""
         from interplm_nb.sae.encoded_file import write_encoded
 
-        if not self._file(shard).exists():
-            write_encoded(self._encoded(shard, update), self._file(shard))
+        if not self._files.of(shard).exists():
+            write_encoded(self._encoded(shard, update), self._files.of(shard))
 
-    def values(self, shard: int, update: Update) -> "csr_array":
-        """float32 [n, n_features]: of the file that is there, or encoded here where there is
-        none."""
-        from interplm_nb.sae.encoded_file import read_encoded
-
-        if self._file(shard).exists():
-            with contextlib.suppress(DamagedFileError):
-                shape = self.residues(shard), self._encoder.sae.d_sae
-                found = read_encoded(self._file(shard), shape)
+    def values(self, update: Update) -> "Iterator[csr_array]":
+        """Shard by shard, float32 [n, n_features]: of the files that are there, and encoded here
+        where there is none."""
+        lacking = set(self.missing())
+        for shard in range(self.n_shards):
+            found = None if shard in lacking else self._written(shard)
+            if found is None:
+                yield self._encoded(shard, update)
+            else:
                 update(self.residues(shard))
-                return found
-        return self._encoded(shard, update)
+                yield found
 
     def discard(self) -> None:
         """Remove the files."""
-        remove(self._folder)
+        self._files.discard()
         with contextlib.suppress(OSError):  # there are none, or others are read there too
             self._root.rmdir()
 
     @cached_property
-    def _folder(self) -> Path:
+    def _files(self) -> ShardFiles:
         encoder = self._encoder
         how = [str(encoder.plm.device.type), str(encoder.plm.dtype), self._rows]
         key = json_hash([encoder.about, self._proteins.sequence_hash, *how])
-        return self._root / key.removeprefix("sha256:")[:16]
-
-    def _file(self, shard: int) -> Path:
-        return self._folder / f"{shard:05d}.parquet"
+        return ShardFiles(self._root / key.removeprefix("sha256:")[:16])
 
     def _part(self, shard: int) -> Proteins:
         first, last = np.searchsorted(self._proteins.offsets, self._bounds[shard : shard + 2])
         return Proteins(self._proteins.table[int(first) : int(last)])
+
+    def _written(self, shard: int) -> "csr_array | None":
+        """Of a shard's file; None where it is damaged."""
+        from interplm_nb.sae.encoded_file import read_encoded
+
+        try:
+            shape = self.residues(shard), self._encoder.sae.d_sae
+            return read_encoded(self._files.of(shard), shape)
+        except DamagedFileError:
+            return None
 
     def _encoded(self, shard: int, update: Update) -> "csr_array":
         from interplm_nb.pipeline.encoder import encode_proteins
@@ -113,7 +120,7 @@ class SequenceShards:
     ) -> tuple[Callable[..., "SequenceShards"], tuple[str, str, str, SharedFile]]:
         encoder = self._encoder
         inputs = self._proteins, self._root.resolve(), self._rows
-        shared = SharedFile.write(inputs, self._folder / "inputs.pickle")
+        shared = SharedFile.write(inputs, self._files.folder / "inputs.pickle")
         return _reopened, (
             str(encoder.run.folder.resolve()),
             encoder.source,

@@ -16,6 +16,7 @@ from interplm_nb.sae.encoded import encoded, rows_at_once
 from interplm_nb.sae.encoded_file import read_encoded, write_encoded
 from interplm_nb.sae.model import SAE
 from interplm_nb.saving import json_hash, remove
+from interplm_nb.scale.shard_files import ShardFiles
 from interplm_nb.scale.shard_task import Update
 from interplm_nb.scale.shared_file import SharedFile
 
@@ -51,7 +52,7 @@ class EncodeShards:
         key = json_hash([sae.weight_hash, embeddings.fingerprint, *how]).removeprefix("sha256:")[
             :12
         ]
-        self._folder = self._store.with_name(f".{self._store.name}.{key}.shards")
+        self._files = ShardFiles(self._store.with_name(f".{self._store.name}.{key}.shards"))
 
     @property
     def n_shards(self) -> int:
@@ -60,7 +61,7 @@ class EncodeShards:
 
     def missing(self) -> list[int]:
         """See `ShardTask`."""
-        return [shard for shard in range(self.n_shards) if not self._file(shard).exists()]
+        return self._files.missing(self.n_shards)
 
     def residues(self, shard: int) -> int:
         """See `ShardTask`."""
@@ -74,28 +75,26 @@ class EncodeShards:
 
     def compute(self, shard: int, update: Update) -> None:
         """See `ShardTask`."""
-        if self._file(shard).exists():
+        if self._files.of(shard).exists():
             return
         n = self.residues(shard)
         block = sparse.csr_array(sparse.vstack([part for _, part in self._encoded(shard)], "csr"))
         if shard == 0:
             check_l0(block.nnz / n, self._max_l0, self._sae.d_sae)
-        write_encoded(block, self._file(shard))
+        write_encoded(block, self._files.of(shard))
         update(n)
 
     def blocks(self) -> Iterator[tuple[int, sparse.csr_array]]:
         """All residues in order, as first row and csr block: of the files that are there, and
         encoded here where there is none. The blocks are equal either way."""
+        lacking = set(self.missing())
         for shard in range(self.n_shards):
-            yield from self._written(shard) or self._encoded(shard)
+            yield from ([] if shard in lacking else self._written(shard)) or self._encoded(shard)
 
     def discard(self) -> None:
         """Remove the files, and those that others left for the same store."""
         for folder in self._store.parent.glob(f".{self._store.name}.*.shards"):
             remove(folder)
-
-    def _file(self, shard: int) -> Path:
-        return self._folder / f"{shard:05d}.parquet"
 
     def _encoded(self, shard: int) -> Iterator[tuple[int, sparse.csr_array]]:
         first = shard * ROWS
@@ -103,12 +102,10 @@ class EncodeShards:
             yield first + start, block
 
     def _written(self, shard: int) -> list[tuple[int, sparse.csr_array]]:
-        """The blocks of a shard's file; none where it is missing or damaged."""
-        n, rows, path = self.residues(shard), rows_at_once(self._sae), self._file(shard)
-        if not path.exists():
-            return []
+        """The blocks of a shard's file; none where it is damaged."""
+        n, rows = self.residues(shard), rows_at_once(self._sae)
         try:
-            block = read_encoded(path, (n, self._sae.d_sae))
+            block = read_encoded(self._files.of(shard), (n, self._sae.d_sae))
         except DamagedFileError:
             return []
         return [(shard * ROWS + start, block[start : start + rows]) for start in range(0, n, rows)]
@@ -118,7 +115,7 @@ class EncodeShards:
         # On the CPU in the file, as a worker may have fewer devices; and it is asked for no names.
         sae, nobody = copy.deepcopy(self._sae).to("cpu"), Proteins.from_sequences({})
         inputs = device, sae, self._embeddings, nobody, self._store.resolve(), self._max_l0
-        return _reopened, (SharedFile.write(inputs, self._folder / "inputs.pickle"),)
+        return _reopened, (SharedFile.write(inputs, self._files.folder / "inputs.pickle"),)
 
 
 def _reopened(inputs: SharedFile) -> EncodeShards:

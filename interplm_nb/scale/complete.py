@@ -17,15 +17,17 @@ def complete_elsewhere(task: ShardTask, scale: "Scale", progress: bool = True) -
     takes a result where there is one and computes it, without a file, where there is none. So a
     cluster's work can be ended by one process, and the other way round.
     """
-    with workers_at(scale) as workers:
-        missing = [] if isinstance(workers, ThisProcess) else task.missing()
-        if not missing:
-            return
-        with progress_bar(
+    missing = task.missing() if scale and not isinstance(scale, ThisProcess) else []
+    if not missing:
+        return
+    with (
+        workers_at(scale) as workers,
+        progress_bar(
             total=sum(map(task.residues, missing)),
             desc=f"{task.label}{workers.where}",
             unit=" residues",
             unit_scale=True,
             disable=not progress,
-        ) as bar:
-            workers.complete(task, bar.update)
+        ) as bar,
+    ):
+        workers.complete(task, bar.update)

@@ -3,10 +3,14 @@ through the scheduler."""
 
 import hashlib
 import pickle
+import time
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from interplm_nb.saving import atomic_path
+
+SECONDS = 10.0
+"""How long a worker waits for a file that another machine has just written."""
 
 
 class SharedFile(NamedTuple):
@@ -34,8 +38,10 @@ class SharedFile(NamedTuple):
 
     def read(self) -> Any:
         """The object. ValueError for another file than was written, FileNotFoundError where this
-        machine does not see it."""
-        path = Path(self.path)
+        machine does not see it, after some seconds, as a network's file system takes its time."""
+        path, end = Path(self.path), time.monotonic() + SECONDS
+        while not path.is_file() and time.monotonic() < end:
+            time.sleep(0.2)
         if not path.is_file():
             raise FileNotFoundError(
                 f"{path}: a worker sees no such file; its folder must have the same path on all "
