@@ -397,11 +397,15 @@ class _InMemory(_Entries):
 class _Stored(_Entries):
     def __init__(self, folder: Path, n_features: int, sums: Mapping[str, np.ndarray]) -> None:
         self.n_features = n_features
-        self._folder = folder
+        self._folder, self._sums = folder, sums
         self._by_residue, self._by_feature = (
             _SortedTable(folder / f"{name}.parquet", key, sums.get(name))
             for name, key in zip(ORDERS, ("row", "feature"), strict=True)
         )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, int, Mapping[str, np.ndarray]]]:
+        """A pickle names the folder and carries no entry."""
+        return type(self), (self._folder.resolve(), self.n_features, self._sums)
 
     @cached_property
     def _summary(self) -> pl.DataFrame:

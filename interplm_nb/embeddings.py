@@ -143,6 +143,10 @@ class Embeddings:
     def __len__(self) -> int:
         return self.n_residues
 
+    def __reduce__(self) -> tuple[type[Self], tuple[Path, dict[str, Any]]]:
+        """A pickle names the folder and carries no value."""
+        return type(self), (self.path.resolve(), self.about)
+
     def __repr__(self) -> str:
         shape = f"{self.n_residues:,} residues x {self.d_in}"
         return f"Embeddings({self.plm}, layer {self.layer}: {shape})"

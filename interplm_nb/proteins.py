@@ -114,6 +114,10 @@ class Proteins:
     def __len__(self) -> int:
         return self.n_proteins
 
+    def __reduce__(self) -> tuple[type[Self], tuple[pl.DataFrame]]:
+        """A pickle carries the table, without what was derived from it."""
+        return type(self), (self.table,)
+
     def __contains__(self, accession: object) -> bool:
         return accession in self._index
 

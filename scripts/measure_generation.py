@@ -23,7 +23,7 @@ from interplm_nb.questions.experiments.generation import judging, other_model
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.architectures import TopK
 from interplm_nb.sae.config import SAEConfig
-from interplm_nb.sae.encode import encoded
+from interplm_nb.sae.encoded import encoded
 from interplm_nb.sae.training.options import TrainingOptions
 from interplm_nb.sae.training.stream import StoredBatches
 from interplm_nb.sae.training.train import train_on

@@ -6,7 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from interplm_nb.cli.arguments import add_concepts, add_device, add_min_confidence, add_strict
+from interplm_nb.cli.arguments import (
+    add_concepts,
+    add_device,
+    add_min_confidence,
+    add_scheduler,
+    add_strict,
+)
 from interplm_nb.cli.numbers import count, share
 from interplm_nb.cli.paths import a_path
 
@@ -15,6 +21,7 @@ examples:
   interplm-nb annotate mine.fasta --run runs/p                   a table of named stretches (TSV)
   interplm-nb annotate mine.fasta --run runs/p --out mine.gff3   or .json or .tsv, by suffix
   interplm-nb annotate mine.fasta --run runs/p --concepts "Signal peptide" --min-confidence 0.8
+  interplm-nb annotate many.fasta --run runs/p --out many.tsv --scheduler local:2
   interplm-nb annotate PF00076.sto --run runs/p --family --out rrm.tsv --picture rrm.png
 
 A name is a UniProtKB concept linked to a feature. It comes with its confidence (calibrated on
@@ -66,6 +73,7 @@ def add_annotate_command(
         help="with --family: draw it as .png, .svg or .pdf",
     )
     add_device(command)
+    add_scheduler(command)
     add_strict(command)
     command.set_defaults(do=lambda options: _annotate(options, say))
 
@@ -107,6 +115,7 @@ def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     from interplm_nb.pipeline.run import Run
     from interplm_nb.questions.annotate import Annotator
     from interplm_nb.questions.annotate_formats import format_of
+    from interplm_nb.scale.address import check_address
 
     kind = format_of(options.out, options.format)
     if options.picture and not options.family:
@@ -117,6 +126,9 @@ def _annotate(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         raise PipelineError(
             "a family is written as json or tsv: its rows are features, not stretches of a sequence"
         )
+    if options.family and options.scheduler:
+        raise PipelineError("a family is read in one process; leave --scheduler out")
+    check_address(options.scheduler)
     annotator = Annotator(
         Run.open(options.run) if options.run else Run.shipped(), options.source, options.device
     )
@@ -141,6 +153,7 @@ def _sequences(annotator: Any, options: argparse.Namespace, kind: str) -> tuple[
         max_q=options.max_q,
         strict=options.strict,
         progress=sys.stderr.isatty(),
+        scale=options.scheduler,
     )
     without = len(found.proteins) - found.concepts["accession"].n_unique()
     summary = [

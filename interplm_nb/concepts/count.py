@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from pathlib import Path
 from threading import Event, Lock
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,6 +15,9 @@ from interplm_nb.concepts.labels import Labels, Overlap
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.concepts.source import Matrix, Source, above, check_source, joined, kept
 from interplm_nb.cores import usable_cores
+
+if TYPE_CHECKING:
+    from interplm_nb.scale.address import Scale
 
 THRESHOLDS = (0.0, 0.15, 0.5, 0.6, 0.8)
 """Fractions of a feature's maximum (InterPLM's); a residue is active strictly above a threshold."""
@@ -46,8 +50,9 @@ class Sums(Protocol):
         """The sums so far, as `Counts`; do not write to them."""
         ...
 
-    def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        """Continue from these sums."""
+    def include(self, cells: Sequence[np.ndarray], counts: Sequence[np.ndarray]) -> None:
+        """Add counts of other residues: of each array of `Counts` some cells of it, laid flat
+        (int64, each once), and what they count (int32)."""
         ...
 
 
@@ -87,10 +92,10 @@ class SparseSums:
         """The sums so far; do not write to them."""
         return self._counts
 
-    def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        """Continue from these sums."""
-        for mine, given in zip(self._counts, counts, strict=True):
-            mine[...] = given
+    def include(self, cells: Sequence[np.ndarray], counts: Sequence[np.ndarray]) -> None:
+        """See `Sums`."""
+        for mine, at, given in zip(self._counts, cells, counts, strict=True):
+            mine.reshape(-1)[at] += given
 
 
 def count(
@@ -100,6 +105,7 @@ def count(
     thresholds: Sequence[float] = THRESHOLDS,
     overlap: Overlap = "keep",
     sums: MakeSums = SparseSums,
+    scale: "Scale" = "",
 ) -> ConceptScores:
     """Count where features are active, for every concept, feature and threshold.
 
@@ -127,6 +133,11 @@ def count(
         highest number (the published convention). All instances stay in the denominator.
     sums : callable
         Where the counts are kept.
+    scale
+        Who counts, as in `plm.store.embed_to`: empty for this process, "local:2" for two, or a
+        cluster, for parts of about a million residues. The integers are the same. Counts of parts
+        are kept in the folder `.count` of the working directory, which all workers must see, until
+        all are added; the source needs a `fingerprint`, as activations have.
 
     Returns
     -------
@@ -156,12 +167,18 @@ def count(
     (0.6, 1.0, 0.5)
     """
     counting = Counting(source, annotations, accessions, thresholds, overlap, sums)
-    counting.add(counting.accessions)
-    return counting.scores()
+    if scale:
+        from interplm_nb.concepts.resumed import count_resumed
+
+        return count_resumed(counting, Path(".count"), scale)
+    total = counting.empty()
+    counting.add(counting.accessions, total)
+    return counting.scores(total)
 
 
 class Counting:
-    """A count in progress: `add` parts of `accessions`, each protein once, then take `scores`.
+    """What a count counts: `add` parts of `accessions`, each protein once, to `empty` sums, and
+    `scores` makes of them what `count` gives.
 
     Takes the arguments of `count`, and raises the same errors.
     """
@@ -170,13 +187,13 @@ class Counting:
         self,
         source: Source,
         annotations: Annotations,
-        accessions: Iterable[str] | None,
-        thresholds: Sequence[float],
-        overlap: Overlap,
-        sums: MakeSums,
+        accessions: Iterable[str] | None = None,
+        thresholds: Sequence[float] = THRESHOLDS,
+        overlap: Overlap = "keep",
+        sums: MakeSums = SparseSums,
     ) -> None:
         check_source(source, annotations)
-        levels = _levels(thresholds)
+        self._levels = _levels(thresholds)
         proteins = source.proteins
         self.accessions = (
             list(proteins.accessions)
@@ -185,12 +202,28 @@ class Counting:
         )
         """The proteins to count, once each, in the order of the axis."""
         self.labels = Labels.of(annotations, self.accessions, overlap)
-        self.sums = sums(self.labels.n_concepts, source.n_features, levels)
-        self._source, self._thresholds = source, tuple(map(float, thresholds))
+        self.source, self.annotations = source, annotations
+        self.thresholds, self.overlap = tuple(map(float, thresholds)), overlap
+        self._sums = sums
 
-    def add(self, accessions: Collection[str]) -> None:
+    def __reduce__(self) -> tuple[type["Counting"], tuple[Any, ...]]:
+        """A pickle carries the arguments, without the labels made of them."""
+        asked = (self.accessions, self.thresholds, self.overlap, self._sums)
+        return type(self), (self.source, self.annotations, *asked)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Cells of each array of `Counts`."""
+        t, c, f = len(self.thresholds), self.labels.n_concepts, self.source.n_features
+        return t * c * f, t * c * f, t * f
+
+    def empty(self) -> Sums:
+        """Sums of nothing yet."""
+        return self._sums(self.labels.n_concepts, self.source.n_features, self._levels)
+
+    def add(self, accessions: Collection[str], sums: Sums) -> None:
         """Count some of these proteins, in the order of the axis."""
-        blocks = joined(self._source, accessions)
+        blocks = joined(self.source, accessions)
         reading, ended = Lock(), Event()
 
         def work() -> None:
@@ -201,7 +234,7 @@ class Counting:
                 if block is None:
                     return
                 rows, values = block
-                self.sums.add(values, *self.labels.on(rows))
+                sums.add(values, *self.labels.on(rows))
 
         threads = min(_MOST_THREADS, usable_cores())
         with ThreadPoolExecutor(threads) as pool:
@@ -212,12 +245,12 @@ class Counting:
                 # An error in one thread, or Ctrl-C, stops the others at their next block.
                 ended.set()
 
-    def scores(self) -> ConceptScores:
+    def scores(self, sums: Sums) -> ConceptScores:
         """The counts so far."""
-        tp, hits, active = self.sums.counts()
+        tp, hits, active = sums.counts()
         return ConceptScores(
             self.labels.concepts,
-            self._thresholds,
+            self.thresholds,
             tp.transpose(1, 2, 0),
             hits.transpose(1, 2, 0),
             active.T,

@@ -455,7 +455,7 @@ class CompareParameters(StageParameters):
         return {name: value for name, value in super().made().items() if name != "checkpoint_every"}
 
 
-class ActivationsParameters(StageParameters):
+class ActivationsParameters(ShardedParameters):
     """Stage `activations`: every feature on every residue, once."""
 
     stage: ClassVar[str] = "activations"
@@ -468,7 +468,7 @@ class ActivationsParameters(StageParameters):
     )
 
 
-class ConceptsParameters(StageParameters):
+class ConceptsParameters(ShardedParameters):
     """Stage `concepts`: which features match which annotated concepts, with the controls."""
 
     stage: ClassVar[str] = "concepts"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -12,8 +12,11 @@ from interplm_nb.plm.embed_shards import EmbedSettings, EmbedShards, Long, array
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
-from interplm_nb.scale.shard_task import ThisProcess, Workers
+from interplm_nb.scale.address import workers_at
 from interplm_nb.shards import Stored, item_size
+
+if TYPE_CHECKING:
+    from interplm_nb.scale.address import Scale
 
 SHARD_BYTES = 2**26
 """Default size of a shard: the most that an interrupted run recomputes, per layer."""
@@ -25,7 +28,7 @@ def embed_to(
     layers: Sequence[int],
     folder_of: Callable[[int], Path],
     *,
-    workers: Workers | None = None,
+    scale: "Scale" = "",
     **settings: Unpack[EmbedSettings],
 ) -> dict[int, Embeddings]:
     """Embed proteins at `layers` into the folders `folder_of(layer)`.
@@ -40,8 +43,10 @@ def embed_to(
         The model, the residue axis, and the layers to write.
     folder_of
         Folder of each layer.
-    workers
-        Who computes the shards (default: this process); see `scale.address.workers_at`.
+    scale
+        Who computes the shards: empty for this process, "local:2" for two processes,
+        "tcp://HOST:PORT" for a Dask scheduler, or a connected `distributed.Client`. The result has
+        the same bytes.
     settings
         See `EmbedSettings`.
 
@@ -58,6 +63,12 @@ def embed_to(
     >>> found = ipn.embed(plm, proteins, [3], lambda layer: Path(f"layer_{layer}"))
     >>> found[3][0:4].shape == (4, plm.widths[3])
     True
+
+    The same in a process of its own (on all cores of a machine or a cluster: `scale`):
+
+    >>> again = ipn.embed(plm, proteins, [3], lambda layer: Path(f"there_{layer}"), scale="local:1")
+    >>> np.array_equal(again[3][:], found[3][:])
+    True
     """
     stored = settings.get("stored", "float32")
     width = max(plm.widths[k] for k in layers)
@@ -73,7 +84,7 @@ def embed_to(
         if k not in done
     }
     if writers:
-        _complete(EmbedShards(plm, writers, **settings), proteins, workers, settings)
+        _complete(EmbedShards(plm, writers, **settings), proteins, scale, settings)
     return {k: done[k] if k in done else writers[k].finish() for k in dict.fromkeys(layers)}
 
 
@@ -98,7 +109,7 @@ def join_to(
     joined: JoinedLayers,
     folder: Path,
     *,
-    workers: Workers | None = None,
+    scale: "Scale" = "",
     **settings: Unpack[EmbedSettings],
 ) -> Embeddings:
     """Embed proteins at several layers, scaled and side by side, as a crosscoder reads them.
@@ -123,7 +134,7 @@ def join_to(
     about = _about(plm, layer) | {"d_in": joined.d_in, "joined": joined.record()}
     rows = settings.get("shard_rows") or _shard_rows(plm, joined.d_in, settings)
     writer = EmbeddingsWriter(folder, proteins, about, rows, stored)
-    _complete(EmbedShards(plm, {layer: writer}, joined, **settings), proteins, workers, settings)
+    _complete(EmbedShards(plm, {layer: writer}, joined, **settings), proteins, scale, settings)
     return writer.finish()
 
 
@@ -134,16 +145,18 @@ def _shard_rows(plm: PLM, width: int, settings: EmbedSettings) -> int:
 
 
 def _complete(
-    task: EmbedShards, proteins: Proteins, workers: Workers | None, settings: EmbedSettings
+    task: EmbedShards, proteins: Proteins, scale: "Scale", settings: EmbedSettings
 ) -> None:
-    workers = workers or ThisProcess()
-    with progress_bar(
-        total=proteins.n_residues,
-        desc=f"{task.label}{workers.where}",
-        unit=" residues",
-        unit_scale=True,
-        disable=not settings.get("progress", True),
-    ) as bar:
+    with (
+        workers_at(scale) as workers,
+        progress_bar(
+            total=proteins.n_residues,
+            desc=f"{task.label}{workers.where}",
+            unit=" residues",
+            unit_scale=True,
+            disable=not settings.get("progress", True),
+        ) as bar,
+    ):
         there = set(range(task.n_shards)) - set(task.missing())
         bar.update(sum(map(task.residues, there)))
         workers.complete(task, bar.update)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,9 @@ from interplm_nb.questions.lookup import of_concepts
 from interplm_nb.readers.fasta import read_fasta
 from interplm_nb.readers.report import InputError, ReadReport
 from interplm_nb.readers.sequences import clean_sequence, reject_nucleotides
+
+if TYPE_CHECKING:
+    from interplm_nb.scale.address import Scale
 
 FIRES = 0.15
 """A feature without a concept is active on a residue above this share of its maximum on train."""
@@ -198,6 +201,7 @@ class Annotator(Encoder):
         max_q: float = MAX_Q,
         strict: bool = False,
         progress: bool = False,
+        scale: "Scale" = "",
     ) -> AnnotatedSequences:
         """Annotate sequences.
 
@@ -220,6 +224,11 @@ class Annotator(Encoder):
             Stop at the first sequence that cannot be used.
         progress
             Show a progress bar.
+        scale
+            Who reads the sequences, as in `plm.store.embed_to`: empty for this process, "local:2"
+            for two, or a cluster, for shards of 50,000 residues. The result is the same. Shards are
+            kept in the folder `.annotate` of the working directory, which all workers must see,
+            until all are read, so that another call resumes.
 
         Raises
         ------
@@ -234,7 +243,7 @@ class Annotator(Encoder):
                 raise PipelineError(f"{name} must be from 0 to 1; got {value:g}")
         links = of_concepts(self.links.table, concepts)
         proteins, report = read_sequences(sequences, self.max_residues, strict)
-        found = self.activations(proteins, progress)
+        found = self.activations(proteins, progress, scale)
         every = self._named(found, links)
         named = above_chance(every, max_q).filter(pl.col("confidence") >= min_confidence)
         about = {
@@ -364,6 +373,7 @@ def annotate(
     min_confidence: float = MIN_CONFIDENCE,
     concepts: Sequence[str] = (),
     source: str = "sae",
+    scale: "Scale" = "",
 ) -> AnnotatedSequences:
     """Annotate once; `Annotator(run)` keeps the models in memory. Arguments and errors as there.
 
@@ -374,7 +384,7 @@ def annotate(
     >>> found.proteins
     Proteins(1 proteins, 10 residues)
     """
-    return Annotator(run, source)(sequences, min_confidence, concepts)
+    return Annotator(run, source)(sequences, min_confidence, concepts, scale=scale)
 
 
 def read_sequences(

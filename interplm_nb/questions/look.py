@@ -14,7 +14,7 @@ import polars as pl
 
 from interplm_nb.activations import FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.pipeline.encoder import Encoder, encode_proteins
+from interplm_nb.pipeline.encoder import Encoder, encode_proteins, reading_bar
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import PROFILE, looked, names_folder, write_looked
 from interplm_nb.pipeline.maxima import Maxima
@@ -132,9 +132,9 @@ def look(
     kept = within_limit(read.proteins, read.report, chosen.plm.max_residues)
     if read.report.rejected:
         _log.warning("%s", read.report)
-    values = FeatureActivations.from_csr(
-        encode_proteins(chosen.plm, chosen.sae, kept, progress=True), kept
-    )
+    with reading_bar(chosen.plm, kept) as bar:
+        encoded = encode_proteins(chosen.plm, chosen.sae, kept, bar.update)
+    values = FeatureActivations.from_csr(encoded, kept)
     maxima = _maxima(chosen, values)
     enrichment, background = _enrichment(chosen, values.relative_to(maxima.train))
     about = _about(chosen, kept, background, read.report)

@@ -8,7 +8,7 @@ numbers below 2**24, which float32 (and TF32, whose sums are float32) represents
 integers equal those of the sparse products.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -75,10 +75,12 @@ class DeviceSums:
         [T, F]."""
         return self._tp.cpu().numpy(), self._hits.cpu().numpy(), self._active.cpu().numpy()
 
-    def restore(self, counts: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
-        """Resume from these sums, as `counts` gives them."""
-        for mine, given in zip((self._tp, self._hits, self._active), counts, strict=True):
-            mine.copy_(torch.tensor(given))
+    def include(self, cells: Sequence[np.ndarray], counts: Sequence[np.ndarray]) -> None:
+        """See `concepts.count.Sums`."""
+        arrays = (self._tp, self._hits, self._active)
+        for mine, at, given in zip(arrays, cells, counts, strict=True):
+            places = torch.tensor(at, device=self._device)
+            mine.view(-1)[places] += torch.tensor(given, device=self._device)
 
     def _add(
         self, columns: slice, part: Tensor, labels: Tensor, instances: Tensor, concepts: Tensor

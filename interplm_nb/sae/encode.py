@@ -1,22 +1,19 @@
 """From embeddings to the sparse store of feature activations: every residue is encoded once, and
 everything later reads the store."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
-import torch
-from scipy import sparse
+from typing import TYPE_CHECKING, NamedTuple
 
 from interplm_nb.activations import MAX_L0, ActivationsWriter, FeatureActivations
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
+from interplm_nb.sae.encode_shards import EncodeShards
 from interplm_nb.sae.model import SAE
+from interplm_nb.scale.complete import complete_elsewhere
 
-_CELLS = 16 * 2**20
-"""Pre-activations held at once (64 MB)."""
+if TYPE_CHECKING:
+    from interplm_nb.scale.address import Scale
 
 
 class _Weights(NamedTuple):
@@ -31,6 +28,7 @@ def encode_to(
     folder: Path,
     max_l0: float = MAX_L0,
     progress: bool = True,
+    scale: "Scale" = "",
 ) -> FeatureActivations:
     """Encode all residues of `proteins` and write their activations to `folder`.
 
@@ -41,6 +39,10 @@ def encode_to(
         both). For an imported SAE that does not know its PLM's weights, only the name is checked.
     max_l0
         More active features per residue than this are refused while they are being written.
+    scale
+        Who encodes, as in `plm.store.embed_to`: empty for this process, "local:2" for two, or a
+        cluster. The store has the same bytes. What a cluster has encoded is kept next to `folder`
+        until the store is whole, so that another call resumes.
 
     Returns
     -------
@@ -70,6 +72,8 @@ def encode_to(
         "sae": sae.weight_hash,
         "recipe": sae.about.recipe if sae.about else None,
     }
+    shards = EncodeShards(sae, embeddings, proteins, folder, max_l0)
+    complete_elsewhere(shards, scale, progress)
     with (
         ActivationsWriter(folder, proteins, sae.d_sae, about, max_l0) as writer,
         progress_bar(
@@ -80,11 +84,11 @@ def encode_to(
             disable=not progress,
         ) as bar,
     ):
-        for first, x in embeddings.blocks():
-            for start, block in encoded(sae, x):
-                writer.write(first + start, block)
-                bar.update(len(block.indptr) - 1)
+        for first, block in shards.blocks():
+            writer.write(first, block)
+            bar.update(len(block.indptr) - 1)
         writer.finish()
+    shards.discard()
     return FeatureActivations.open(folder, proteins)
 
 
@@ -101,31 +105,3 @@ def check_company(sae: SAE, embeddings: Embeddings, proteins: Proteins) -> None:
             about.layer,
         )
     sae.check_place(embeddings.d_in, str(embeddings.path), embeddings.joined)
-
-
-def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:
-    """Activations of x as csr blocks, each with the row of x at which it begins.
-
-    Parameters
-    ----------
-    x
-        float32 [n, d_in].
-
-    Examples
-    --------
-    >>> from interplm_nb.sae.random_sae import random_sae
-    >>> sae = random_sae(d_in=4, d_sae=8, k=2, b_dec=torch.zeros(4), seed=0)
-    >>> [(start, f.shape, f.nnz) for start, f in encoded(sae, np.ones((3, 4), np.float32))]
-    [(0, (3, 8), 6)]
-    """
-    rows = max(1, _CELLS // sae.d_sae)
-    for start in range(0, len(x), rows):
-        part = x[start : start + rows]
-        code = sae.encode_sparse(torch.tensor(part, device=sae.device))
-        offsets = np.searchsorted(code.rows, np.arange(len(part) + 1))
-        yield (
-            start,
-            sparse.csr_array(
-                (code.values, code.features, offsets.astype(np.int32)), shape=(len(part), sae.d_sae)
-            ),
-        )

@@ -9,7 +9,8 @@ from scipy import sparse
 from interplm_nb.activations import FeatureActivations, Unit
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.encode import check_company, encoded
+from interplm_nb.sae.encode import check_company
+from interplm_nb.sae.encoded import encoded
 from interplm_nb.sae.model import SAE
 
 _ROWS = 2**15

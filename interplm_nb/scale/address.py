@@ -4,7 +4,7 @@ import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from interplm_nb.cores import usable_cores
 from interplm_nb.scale.errors import ClusterError
@@ -13,6 +13,9 @@ from interplm_nb.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from distributed import Client
+
+Scale: TypeAlias = "str | Client | Workers"
+"""Who computes: an address (empty: this process), a connected client, or workers that are open."""
 
 FORMS = (
     "give local:N for N processes on this machine, or the address of a Dask scheduler "
@@ -23,6 +26,8 @@ NEEDED = (
     "every worker"
 )
 CONNECT_SECONDS = 30
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+"""What sets a worker's threads: of torch, and of `usable_cores`."""
 _log = logging.getLogger(__name__)
 
 
@@ -40,13 +45,14 @@ def check_address(address: str) -> None:
 
 
 @contextmanager
-def workers_at(address: "str | Client" = "") -> Iterator[Workers]:
+def workers_at(address: Scale = "") -> Iterator[Workers]:
     """Workers for the length of a block; those that it started end with it.
 
     Parameters
     ----------
     address
-        Empty: this process. Else see `FORMS`; in Python also a connected `distributed.Client`.
+        Empty: this process. Else see `FORMS`; in Python also a connected `distributed.Client`, or
+        workers that the caller has opened and will end.
 
     Raises
     ------
@@ -59,6 +65,9 @@ def workers_at(address: "str | Client" = "") -> Iterator[Workers]:
     ...     type(workers).__name__
     'ThisProcess'
     """
+    if isinstance(address, Workers):
+        yield address
+        return
     if not address:
         yield ThisProcess()
         return
@@ -94,7 +103,7 @@ def _local(n: int) -> "Iterator[Client]":
             security=Security.temporary(),
             dashboard_address="127.0.0.1:0",
             local_directory=str(folder),
-            env={"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+            env=dict.fromkeys(THREADS, threads),
         ) as cluster,
         Client(cluster) as client,
     ):

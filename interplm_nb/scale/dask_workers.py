@@ -1,11 +1,11 @@
 """Shards on the workers of a Dask cluster."""
 
+import gc
 import logging
 import pickle
 import secrets
 import threading
 from collections import deque
-from functools import lru_cache
 from typing import Any
 
 from distributed import Client, Future, as_completed, get_worker
@@ -54,6 +54,8 @@ class DaskWorkers:
             and the worker's log), and where no worker is left.
         """
         waiting, tries = deque(task.missing()), dict[int, int]()
+        if not waiting:
+            return
         here, running = installed(), dict[Future, int]()
         # As bytes: the scheduler unpickles what it can, and would load a PLM.
         pickled = pickle.dumps(task)
@@ -136,10 +138,17 @@ def _computed(pickled: bytes, shard: int, wanted: dict[str, str]) -> None:
         _opened(pickled).compute(shard, _ignored)
 
 
-@lru_cache(maxsize=1)
+_held: dict[bytes, ShardTask] = {}
+"""The task that is open here: one at most, as it may hold a PLM."""
+
+
 def _opened(pickled: bytes) -> ShardTask:
-    """The task, opened once for all its shards."""
-    return pickle.loads(pickled)
+    """The task, opened once for all its shards, after the last one and its PLM are gone."""
+    if pickled not in _held:
+        _held.clear()
+        gc.collect()
+        _held[pickled] = pickle.loads(pickled)
+    return _held[pickled]
 
 
 class _Said:

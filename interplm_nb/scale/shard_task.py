@@ -1,14 +1,14 @@
 """What a shard task is, and its plain way to run: one shard after another, in this process."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Update = Callable[[int], object]
 """Takes the number of residues that are finished since the last call."""
 
 
 class ShardTask(Protocol):
-    """Work whose shards hold whole proteins, each with one result on disk.
+    """Work in shards of residues, each with one result on disk.
 
     A shard's result has the same bytes wherever and however often it is computed: it depends on the
     shard alone, is written under a temporary name and then renamed. So a shard that two workers
@@ -30,7 +30,7 @@ class ShardTask(Protocol):
         ...
 
     def accessions(self, shard: int) -> list[str]:
-        """The proteins of a shard, in order."""
+        """The proteins of a shard, in order, to name them where it fails."""
         ...
 
     def compute(self, shard: int, update: Update) -> None:
@@ -38,6 +38,7 @@ class ShardTask(Protocol):
         ...
 
 
+@runtime_checkable
 class Workers(Protocol):
     """Those who compute shards: `ThisProcess`, or a cluster's."""
 

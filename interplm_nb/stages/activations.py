@@ -18,6 +18,7 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.scored_sources import DENSE, PROJECTIONS, SAES, SEEDS, scored_source
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.feature_use import FeatureSums
+from interplm_nb.scale.address import workers_at
 
 if TYPE_CHECKING:
     from interplm_nb.concepts.controls.dense import Inputs
@@ -53,16 +54,18 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
     manifest.begin(run, params)
     proteins = run.proteins()
     train = run.accessions("train")
-    for source in run.possible(SEEDS):
-        store = run.of_source(source, "activations")
-        if not store.exists():  # a store gets its name when it is whole
+    lacking = [s for s in run.possible(SEEDS) if not run.of_source(s, "activations").exists()]
+    with workers_at(params.scheduler if lacking else "") as workers:
+        for source in lacking:  # a store gets its name when it is whole
             encode_to(
                 run.sae(source, params.device),
                 run.embeddings(shuffled=scored_source(source).shuffled),
                 proteins,
-                store,
+                run.of_source(source, "activations"),
                 params.max_l0,
+                scale=workers,
             )
+    for source in run.possible(SEEDS):
         if not run.of_source(source, "maxima").exists():
             found = run.activations(source)
             run.write_maxima(source, Maxima(found.largest(train), found.largest()))

@@ -12,7 +12,7 @@ import polars as pl
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.best_pairs import without_statistics
 from interplm_nb.concepts.controls.seeds import stacked
-from interplm_nb.concepts.count import MakeSums, SparseSums
+from interplm_nb.concepts.count import Counting, MakeSums, SparseSums
 from interplm_nb.concepts.repeats import merge_repeats
 from interplm_nb.concepts.resumed import count_resumed
 from interplm_nb.concepts.scored_concepts import scored_concepts
@@ -33,6 +33,8 @@ from interplm_nb.pipeline.scored_sources import (
     scored_source,
 )
 from interplm_nb.progress import progress_bar
+from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.shard_task import Workers
 from interplm_nb.stages.activations import dense_about
 from interplm_nb.stages.concept_overview import overview
 from interplm_nb.stages.concept_statistics import links_of, with_statistics
@@ -166,23 +168,15 @@ def _count_all(
     """Count what is not counted yet, and choose each concept's best pair."""
     sums = _sums(params.device)
     work = _work(run.possible(COUNTED), params.merge_repeats)
-    for counted, split in progress_bar(
-        [(c, s) for c in work for s in SPLITS], desc="count concepts", unit=" splits"
-    ):
-        folder = run.of_source(counted.source, "scores").parent
-        if _is_counted(folder, split, counted.convention):
-            continue
-        name = f"{counted.source.replace('/', '_')}_{counted.rules}_{split}.safetensors"
-        scores = count_resumed(
-            run.scored(counted.source, counted.rules),
-            annotations[counted.convention],
-            run.work("concepts") / name,
-            run.accessions(split, counted.rules),
-            overlap="overwrite" if counted.convention == "published" else "keep",
-            sums=sums,
-        )
-        about = _provenance(run.about(counted.source), annotations["strict"])
-        scores.save(folder, split, counted.convention, about | {"source": counted.source})
+    with workers_at(params.scheduler) as workers:
+        for counted, split in progress_bar(
+            [(c, s) for c in work for s in SPLITS],
+            desc=f"count concepts{workers.where}",
+            unit=" splits",
+        ):
+            folder = run.of_source(counted.source, "scores").parent
+            if not _is_counted(folder, split, counted.convention):
+                _count(run, counted, split, annotations, sums, workers)
     return {
         counted: _selected(
             run.scores(counted.source, "validation", counted.convention),
@@ -191,6 +185,27 @@ def _count_all(
         )
         for counted in work
     }
+
+
+def _count(
+    run: Run,
+    counted: _Counted,
+    split: str,
+    annotations: Mapping[str, Annotations],
+    sums: MakeSums,
+    workers: Workers,
+) -> None:
+    counting = Counting(
+        run.scored(counted.source, counted.rules),
+        annotations[counted.convention],
+        run.accessions(split, counted.rules),
+        overlap="overwrite" if counted.convention == "published" else "keep",
+        sums=sums,
+    )
+    scores = count_resumed(counting, run.work("concepts") / "counts", workers, progress=False)
+    about = _provenance(run.about(counted.source), annotations["strict"])
+    folder = run.of_source(counted.source, "scores").parent
+    scores.save(folder, split, counted.convention, about | {"source": counted.source})
 
 
 def _is_counted(folder: Path, split: str, convention: str) -> bool:

@@ -105,13 +105,13 @@ def _embedded(
         sample = _sampled(proteins.select(run.accessions("train")))
         joined = scales_of(plm, sample, params.joined, tokens_per_batch=tokens, long=long)
         folder = run.joined_folder(params.joined, shuffled)
-        return join_to(plm, proteins, joined, folder, workers=workers, **settings)
+        return join_to(plm, proteins, joined, folder, scale=workers, **settings)
     return embed_to(
         plm,
         proteins,
         [params.layer],
         lambda layer: run.embeddings_folder(layer, shuffled),
-        workers=workers,
+        scale=workers,
         **settings,
     )[params.layer]
 

@@ -171,7 +171,7 @@ def _random(control: Mapping[str, Any], stored: Embeddings, rows: np.ndarray) ->
 def _encoded(
     sae: "SAE", stored: Embeddings, rows: np.ndarray, proteins: Proteins
 ) -> FeatureActivations:
-    from interplm_nb.sae.encode import encoded
+    from interplm_nb.sae.encoded import encoded
 
     parts = [
         part

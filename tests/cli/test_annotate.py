@@ -9,6 +9,7 @@ import pytest
 from interplm_nb.cli.annotate import add_annotate_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
+from interplm_nb.scale.errors import ClusterError
 from tests.pipeline.asked import with_links
 
 
@@ -113,6 +114,8 @@ def test_a_family_with_its_picture(run, tmp_path):
         (["--picture", "a.png"], "--picture draws a family; add --family"),
         (["--family", "--picture", "a.bmp"], "name it .png, .svg or .pdf"),
         (["--family", "--out", "a.gff3"], "a family is written as json or tsv"),
+        (["--family", "--scheduler", "local:1"], "a family is read in one process; leave --sched"),
+        (["--scheduler", "here"], "--scheduler here: give local:N for N processes"),
         (["--out", "a.docx"], "no format has the suffix '.docx'"),
         (["--run", "nowhere"], "nowhere is not a run"),
     ],
@@ -121,7 +124,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_loaded(
     tmp_path, monkeypatch, words, text
 ):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PipelineError) as raised:
+    with pytest.raises((PipelineError, ClusterError)) as raised:
         ask("mine.fasta", *words)
     assert text in str(raised.value)
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from numpy.testing import assert_array_equal
 
 from interplm_nb.activations import ActivationBlock, FeatureActivations
 from interplm_nb.annotations import Annotations
-from interplm_nb.concepts.count import SparseSums, count
+from interplm_nb.concepts.count import Counting, SparseSums, count
 from interplm_nb.concepts.resumed import count_resumed
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.proteins import Proteins
@@ -101,51 +101,42 @@ def test_killed_anywhere_and_gone_on_with_it_gives_the_same_integers(
     chosen: set[str],
     overlap: Any,
 ) -> None:
-    state = tmp_path_factory.mktemp("source") / "counting.safetensors"
+    state = tmp_path_factory.mktemp("source") / "counts"
     values, annotations = values_of(seed), annotations_of(seed)
     for dies_at in [*deaths, None]:
         try:
-            scores = count_resumed(
-                Mortal(values, dies_at),
-                annotations,
-                state,
-                chosen,
-                overlap=overlap,
-                sums=sums,
-                residues=residues,
-                seconds=0,
+            counting = Counting(
+                Mortal(values, dies_at), annotations, chosen, overlap=overlap, sums=sums
             )
+            scores = count_resumed(counting, state, residues=residues, seconds=0)
         except KilledError:
             continue
         same(scores, count(values, annotations, chosen, overlap=overlap))
     assert list(state.parent.iterdir()) == []
 
 
-def killed(state: Path, **other: Any) -> None:
+def killed(state: Path) -> None:
     """Proteins 0 to 2 are counted, in parts of 8 residues; it dies at protein 5, in the part of 3
     to 5.
     """
     with pytest.raises(KilledError):
-        count_resumed(
-            Mortal(values_of(0), 5), annotations_of(0), state, residues=8, seconds=0, **other
-        )
+        resumed(Mortal(values_of(0), 5), state, seconds=0)
+
+
+def resumed(source: Any, state: Path, seconds: float = 60) -> ConceptScores:
+    return count_resumed(Counting(source, annotations_of(0)), state, residues=8, seconds=seconds)
 
 
 def test_what_was_counted_is_not_read_again(tmp_path: Path) -> None:
     killed(tmp_path / "state")
     source = Mortal(values_of(0), None)
-    same(
-        count_resumed(source, annotations_of(0), tmp_path / "state"),
-        count(values_of(0), annotations_of(0)),
-    )
+    same(resumed(source, tmp_path / "state"), count(values_of(0), annotations_of(0)))
     assert source.asked == ["P3", "P4", "P5", "P6"]
 
 
 def test_a_state_is_kept_now_and_then_only(tmp_path: Path) -> None:
     with pytest.raises(KilledError):
-        count_resumed(
-            Mortal(values_of(0), 5), annotations_of(0), tmp_path / "state", residues=1, seconds=3600
-        )
+        resumed(Mortal(values_of(0), 5), tmp_path / "state", seconds=3600)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -164,20 +155,17 @@ def test_a_state_of_another_count_is_not_taken(tmp_path: Path, other: dict[str, 
     killed(tmp_path / "state")
     wanted = {"source": values_of(0), "annotations": annotations_of(0), **other}
     source = Mortal(wanted.pop("source"), None)
-    same(count_resumed(source, state=tmp_path / "state", **wanted), count(source, **wanted))
+    found = count_resumed(Counting(source, **wanted), tmp_path / "state", residues=8)
+    same(found, count(source, **wanted))
     assert "P0" in source.asked
 
 
-@pytest.mark.parametrize("content", [b"", b"not safetensors at all", None])
+@pytest.mark.parametrize("content", [b"", b"not Parquet at all", None])
 def test_a_state_that_cannot_be_read_is_begun_anew(tmp_path: Path, content: bytes | None) -> None:
     killed(tmp_path / "state")
-    (tmp_path / "state").write_bytes(
-        (tmp_path / "state").read_bytes()[:-8] if content is None else content
-    )
-    same(
-        count_resumed(values_of(0), annotations_of(0), tmp_path / "state"),
-        count(values_of(0), annotations_of(0)),
-    )
+    (saved,) = (tmp_path / "state").rglob("*.parquet")
+    saved.write_bytes(saved.read_bytes()[:-8] if content is None else content)
+    same(resumed(values_of(0), tmp_path / "state"), count(values_of(0), annotations_of(0)))
     assert list(tmp_path.iterdir()) == []
 
 

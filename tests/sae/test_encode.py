@@ -6,10 +6,11 @@ import torch
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae import encode
+from interplm_nb.sae import encoded as of_blocks
 from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.architectures import ReLU, TopK
-from interplm_nb.sae.encode import encode_to, encoded
+from interplm_nb.sae.encode import encode_to
+from interplm_nb.sae.encoded import encoded
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.random_sae import random_sae
 
@@ -39,7 +40,7 @@ def sae_of(activation: ReLU | TopK) -> SAE:
 
 @pytest.mark.parametrize("activation", [ReLU(), TopK(6)])
 def test_the_store_holds_what_encode_gives(tmp_path, monkeypatch, proteins, embeddings, activation):
-    monkeypatch.setattr(encode, "_CELLS", 40 * 7)
+    monkeypatch.setattr(of_blocks, "_CELLS", 40 * 7)
     sae = sae_of(activation)
     store = encode_to(sae, embeddings, proteins, tmp_path / "activations", progress=False)
     with torch.no_grad():
@@ -107,7 +108,7 @@ def test_an_imported_sae_is_checked_by_its_plms_name_alone(tmp_path, proteins, e
 
 
 def test_blocks_say_where_they_begin(monkeypatch):
-    monkeypatch.setattr(encode, "_CELLS", 40 * 7)
+    monkeypatch.setattr(of_blocks, "_CELLS", 40 * 7)
     blocks = list(
         encoded(sae_of(TopK(6)), np.random.default_rng(0).normal(size=(17, 8)).astype(np.float32))
     )

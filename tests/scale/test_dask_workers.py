@@ -1,8 +1,9 @@
 """Shards on a Dask cluster: the same bytes as in this process; what a failed shard says."""
 
 import logging
-from collections.abc import Iterator
+import pickle
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -10,18 +11,13 @@ import pytest
 from interplm_nb import plm
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
+from interplm_nb.scale import dask_workers
 from interplm_nb.scale.address import workers_at
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import Update, Workers
 
 LETTERS = np.random.default_rng(0).choice(list("ACDEFGHIKLMNPQRSTVWY"), (12, 80))
 PROTEINS = Proteins.from_sequences({f"P{i}": "".join(row) for i, row in enumerate(LETTERS)})
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[Workers]:
-    with workers_at("local:2") as found:
-        yield found
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
@@ -34,12 +30,12 @@ def test_embeddings_have_the_same_bytes(workers: Workers, tmp_path: Path, shuffl
             PROTEINS,
             [1, 3],
             lambda layer, name=name: tmp_path / f"{name}_{layer}",
-            workers=chosen,
+            scale=chosen,
             shard_rows=200,
             tokens_per_batch=100,
             progress=False,
         )
-        for name, chosen in (("here", None), ("there", workers))
+        for name, chosen in (("here", ""), ("there", workers))
     )
     for layer in here:
         files = sorted(here[layer].path.iterdir())
@@ -105,6 +101,38 @@ def test_a_disk_that_fails_for_a_moment_is_tried_again(
         workers.complete(Squares(tmp_path, OSError("stale handle"), times=2), lambda _: None)
     assert (tmp_path / "7").read_text() == "49" and (tmp_path / "tried_7").read_text() == "xxx"
     assert caplog.messages.count("shard 7 of squaring is tried again") == 2
+
+
+class Model:
+    """Refers to itself, as a module with hooks does; how many there are is known."""
+
+    alive: ClassVar[list[int]] = []
+
+    def __init__(self) -> None:
+        self.itself = self
+        self.alive.append(1)
+
+    def __del__(self) -> None:
+        self.alive.pop()
+
+
+class WithModel(Squares):
+    """A task that opens a model where it is unpickled, as embedding does."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+        assert not Model.alive
+        self.model = Model()
+
+
+def test_a_worker_closes_a_model_before_it_opens_the_next(tmp_path: Path) -> None:
+    first, second = (pickle.dumps(WithModel(tmp_path / name)) for name in ("a", "b"))
+    opened = dask_workers._opened(first)
+    assert dask_workers._opened(first) is opened
+    del opened
+    dask_workers._opened(second)
+    assert Model.alive == [1]
+    dask_workers._held.clear()
 
 
 def test_other_versions_are_refused(

@@ -67,6 +67,10 @@ class Letters:
     def __len__(self) -> int:
         return len(self._letters)
 
+    def __reduce__(self) -> "tuple[type[Letters], tuple[Proteins, int]]":
+        """A pickle carries the proteins, without what was derived from them."""
+        return type(self), (self.proteins, self.reach)
+
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
         """float32 [n, d_in]: a slice of rows, or the rows at int64 indices."""
         letters = self._letters[rows]

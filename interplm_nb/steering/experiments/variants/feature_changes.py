@@ -19,7 +19,7 @@ from scipy.sparse import csr_array, vstack
 
 from interplm_nb.proteins import Proteins
 from interplm_nb.readers.variants import Variant, mutated
-from interplm_nb.sae.encode import encoded
+from interplm_nb.sae.encoded import encoded
 from interplm_nb.steering.experiments.variants.variant_rows import Rows, batches, embedded
 from interplm_nb.steering.steered_layer import SteeredLayer
 
