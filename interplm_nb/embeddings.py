@@ -4,9 +4,13 @@ A folder holds the shards, in float32 or bfloat16 (read as float32), and `about.
 whole proteins, so that a killed stage resumes with the next shard.
 """
 
+import contextlib
+import fcntl
 import logging
+import os
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
@@ -385,7 +389,8 @@ class EmbeddingsWriter:
     @property
     def missing(self) -> list[int]:
         """Numbers of the shards that are not complete yet."""
-        return [i for i in range(len(self.bounds) - 1) if not (self.draft / shard_name(i)).exists()]
+        there = set(os.listdir(self.draft)) if self.draft.exists() else set()
+        return [i for i in range(len(self.bounds) - 1) if shard_name(i) not in there]
 
     def has(self, shard: int) -> bool:
         """Whether a shard is complete."""
@@ -414,13 +419,20 @@ class EmbeddingsWriter:
         held = bfloat16.rounded(values) if self._stored == "bfloat16" else values
         if not (bfloat16.is_finite(held) if held.dtype == np.uint16 else np.isfinite(held).all()):
             raise ValueError(
-                f"embeddings of {self.about['plm']} contain NaN or infinity; check its weights, "
-                "or run it in float32"
+                f"embeddings of {self.about['plm']} contain NaN or infinity, first in "
+                f"{self._first_not_finite(rows, held)}; check its weights, or run it in float32"
             )
         shard = np.searchsorted(self.bounds, rows, side="right") - 1
         for i in np.unique(shard).tolist():
             here = shard == i
             self._write_shard(i, rows[here] - self.bounds[i], held[here])
+
+    def _first_not_finite(self, rows: np.ndarray, held: np.ndarray) -> str:
+        """The accession of the first protein with a value that is not finite as stored."""
+        values = bfloat16.widened(held) if held.dtype == np.uint16 else held
+        first = rows[~np.isfinite(values).all(axis=1)].min()
+        protein = np.searchsorted(self.proteins.offsets, first, side="right") - 1
+        return self.proteins.accessions[int(protein)]
 
     def _write_shard(self, shard: int, rows: np.ndarray, values: np.ndarray) -> None:
         final = self.draft / shard_name(shard)
@@ -443,7 +455,22 @@ class EmbeddingsWriter:
             file.seal(final)
 
     def finish(self) -> Embeddings:
-        """Rename the draft to `path`. Raises ValueError if rows are missing."""
+        """Rename the draft to `path`. Raises ValueError if rows are missing.
+
+        Where another process has finished the same draft, its result is taken.
+        """
+        with _alone_in(self.draft):
+            if self.draft.exists() or not self._is_mine(self.path):
+                self._check_complete()
+                remove(self.draft / _PROTEINS)
+                remove(self.path)
+                self.draft.rename(self.path)
+            # Of workers that were killed, or that still compute for a process that was.
+            for left_over in self.path.glob(".*.tmp"):
+                remove(left_over)
+        return Embeddings(self.path, self.about)
+
+    def _check_complete(self) -> None:
         lacking = sum(
             int((~self._open[i].written).sum())
             if i in self._open
@@ -454,10 +481,6 @@ class EmbeddingsWriter:
             raise ValueError(
                 f"{self.path}: {lacking:,} of {self.proteins.n_residues:,} rows were never written"
             )
-        remove(self.draft / _PROTEINS)
-        remove(self.path)
-        self.draft.rename(self.path)
-        return Embeddings(self.path, self.about)
 
     def discard(self) -> None:
         """Remove everything written so far, including complete shards."""
@@ -481,6 +504,20 @@ class EmbeddingsWriter:
             remove(left_over)
         lacking = sum(int(self.bounds[i + 1] - self.bounds[i]) for i in self.missing)
         expect_room(self.draft, lacking * self._row_bytes)
+
+
+@contextmanager
+def _alone_in(draft: Path) -> Iterator[None]:
+    """Hold a draft for the block: two processes that fill the same one end at the same moment."""
+    try:
+        held = (draft / "about.json").open("rb")
+    except FileNotFoundError:  # the other one has finished
+        yield
+        return
+    with held:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
 
 
 def _checked_array(array: np.ndarray, accession: str, length: int, width: int) -> np.ndarray:

@@ -1,18 +1,23 @@
 """Who computes shards, from the words that a person types: `--scheduler ADDRESS`."""
 
+import contextlib
 import importlib.util
 import logging
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from interplm_nb.cores import usable_cores
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import ThisProcess, Workers
+from interplm_nb.scale.worker_output import code_to_redirect, quiet
 from interplm_nb.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 Scale: TypeAlias = "str | Client | Workers"
 """Who computes: an address (empty: this process), a connected client, or workers that are open."""
@@ -80,35 +85,54 @@ def workers_at(address: Scale = "") -> Iterator[Workers]:
     if not isinstance(address, str):
         yield DaskWorkers(address)
     elif address.startswith("local:"):
-        with _local(int(address.removeprefix("local:"))) as client:
-            yield DaskWorkers(client)
+        with _local(int(address.removeprefix("local:"))) as (client, printed):
+            yield DaskWorkers(client, printed)
     else:
         with _connected(address) as client:
             yield DaskWorkers(client)
 
 
 @contextmanager
-def _local(n: int) -> "Iterator[Client]":
+def _local(n: int) -> "Iterator[tuple[Client, Path]]":
     """A cluster of n processes that nobody else on this machine can reach: its connections are
-    encrypted with a certificate that lives as long as it does."""
+    encrypted with a certificate that lives as long as it does. With it the file of what its workers
+    print."""
     from distributed import Client, LocalCluster, Security
 
     threads = str(max(1, usable_cores() // n))
-    with (
-        scratch_folder() as folder,
-        LocalCluster(
-            n_workers=n,
-            threads_per_worker=1,  # a worker computes one shard at a time, torch on `threads` cores
-            host="127.0.0.1",
-            security=Security.temporary(),
-            dashboard_address="127.0.0.1:0",
-            local_directory=str(folder),
-            env=dict.fromkeys(THREADS, threads),
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        _log.info("cluster of %d workers; dashboard: %s", n, client.dashboard_link)
-        yield client
+    with quiet(), scratch_folder() as folder:
+        printed = folder / "printed.log"
+        with (
+            LocalCluster(
+                n_workers=n,
+                threads_per_worker=1,  # a worker computes one shard at a time, on `threads` cores
+                host="127.0.0.1",
+                security=Security.temporary(),
+                dashboard_address="127.0.0.1:0",
+                local_directory=str(folder),
+                env=dict.fromkeys(THREADS, threads),
+                preload=[code_to_redirect(printed)],
+            ) as cluster,
+            _ended_at_once(cluster),
+            Client(cluster) as client,
+        ):
+            _log.info("cluster of %d workers; dashboard: %s", n, client.dashboard_link)
+            yield client, printed
+
+
+@contextmanager
+def _ended_at_once(cluster: "LocalCluster") -> Iterator[None]:
+    """After an error or Ctrl-C, end the workers in the middle of their shards: Dask would wait for
+    them for seconds, and a shard that was cut off changes nothing."""
+    try:
+        yield
+    except BaseException:
+        for nanny in cluster.workers.values():
+            nanny.close_gracefully()  # it starts no other worker
+            if nanny.pid:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(nanny.pid, signal.SIGKILL)
+        raise
 
 
 @contextmanager

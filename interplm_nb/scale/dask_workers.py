@@ -5,26 +5,37 @@ import logging
 import pickle
 import secrets
 import threading
+import time
 from collections import deque
-from typing import Any
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple
 
-from distributed import Client, Future, as_completed, get_worker
+from distributed import Client, Future, get_worker
 from distributed.scheduler import KilledWorker
 
+from interplm_nb.scale.cluster_watch import ClusterWatch
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.installed import differences, installed
 from interplm_nb.scale.shard_task import ShardTask, Update
+from interplm_nb.scale.tries import MOST_TRIES, Tries
+from interplm_nb.scale.worker_output import last_lines
 
 AHEAD = 2
 """Shards per worker that are with the scheduler at once, so that its memory does not
 grow with their number."""
 
-MOST_TRIES = 3
-"""Times that a shard is tried whose file could not be read or written, or whose scheduler went."""
-
-_LOG_LINES = 20
+_KEPT = "The other shards are kept; the same command goes on from them."
+_LOG_LINES, _QUIET = 20, ("DEBUG", "INFO")
 _one_at_a_time = threading.Lock()
 _log = logging.getLogger(__name__)
+
+
+class _Sent(NamedTuple):
+    """A shard that is with the scheduler, and the only workers that may compute it; empty: any."""
+
+    shard: int
+    allowed: frozenset[str]
 
 
 class DaskWorkers:
@@ -32,11 +43,20 @@ class DaskWorkers:
 
     The scheduler gets a task's name for its files and a shard's number, and gives back nothing:
     results are files in a folder that all workers and this process see. Shards are independent, so
-    any number of workers may join and leave.
+    any number of workers may join and leave. A scheduler that is started anew at its address is
+    found again for as long as the client tries (its `timeout`); what it had is sent again.
+
+    Parameters
+    ----------
+    client
+        Connected.
+    printed
+        The file of what its workers print, if it is on this machine.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, printed: Path | None = None) -> None:
         self.client: Any = client  # its methods are typed as coroutines too, which they are not
+        self._printed = printed
 
     @property
     def where(self) -> str:
@@ -51,64 +71,121 @@ class DaskWorkers:
         ------
         ClusterError
             For a worker with other versions, for shards whose computation failed (with the proteins
-            and the worker's log), and where no worker is left.
+            and the worker's log), and where no scheduler or worker is left.
         """
-        waiting, tries = deque(task.missing()), dict[int, int]()
+        waiting, running = deque(task.missing()), dict[Future, _Sent]()
         if not waiting:
             return
-        here, running = installed(), dict[Future, int]()
+        ended, tries = SimpleQueue[Future](), Tries()
+        watch = ClusterWatch(self.client)
         # As bytes: the scheduler unpickles what it can, and would load a PLM.
-        pickled = pickle.dumps(task)
-        done = as_completed(raise_errors=False)
-        while waiting or running:
-            while waiting and len(running) < self._most_at_once():
-                shard = waiting.popleft()
-                tries[shard] = tries.get(shard, 0) + 1
-                future = self.client.submit(
-                    _computed, pickled, shard, here, pure=False, key=_key(task, shard, tries[shard])
-                )
-                running[future] = shard
-                done.add(future)
-            future = next(done)
-            shard = running.pop(future)
-            if future.status == "finished":
-                update(task.residues(shard))
-            elif tries[shard] < MOST_TRIES and _may_pass(future):
-                _log.warning("shard %d of %s is tried again", shard, task.label)
-                waiting.append(shard)
-            else:
+        pickled, here = pickle.dumps(task), installed()
+        try:
+            while waiting or running:
+                while waiting and len(running) < AHEAD * max(1, len(watch.workers)):
+                    shard = waiting.popleft()
+                    allowed = tries.allowed(shard, watch.workers)
+                    pause = tries.pause(shard, allowed)
+                    future = self.client.submit(
+                        _computed,
+                        pickled,
+                        shard,
+                        here,
+                        pause,
+                        pure=False,
+                        key=_key(task, shard),
+                        workers=sorted(allowed) or None,
+                    )
+                    running[future] = _Sent(shard, allowed)
+                    future.add_done_callback(ended.put)
+                future = self._next(ended, running, watch)
+                shard = running.pop(future).shard
+                if future.status == "finished":
+                    update(task.residues(shard))
+                else:
+                    self._again(task, shard, future, tries)
+                    waiting.appendleft(shard)  # so that what fails for good ends the call soon
+                future.release()
+        finally:
+            if running and self.client.status == "running":
                 self.client.cancel(list(running))
-                raise ClusterError(self._why(task, shard, future))
-            future.release()
 
-    def _most_at_once(self) -> int:
-        return AHEAD * max(1, len(self.client.nthreads()))
+    def _next(
+        self, ended: SimpleQueue[Future], running: dict[Future, _Sent], watch: ClusterWatch
+    ) -> Future:
+        """The next future that ends, while somebody is there to end it."""
+        while True:
+            if watch.look():
+                self._free(running, watch)
+            try:
+                future = ended.get(timeout=watch.every)
+            except Empty:
+                continue
+            watch.something_ended()
+            return future
+
+    def _free(self, running: dict[Future, _Sent], watch: ClusterWatch) -> None:
+        """Take back shards whose workers have all gone; they end as cancelled."""
+        left = [
+            future
+            for future, sent in running.items()
+            if sent.allowed and sent.allowed.isdisjoint(watch.workers)
+        ]
+        if left:
+            self.client.cancel([future for future in left if future.status == "pending"])
+
+    def _again(self, task: ShardTask, shard: int, future: Future, tries: Tries) -> None:
+        """Note a failure that another try may mend; ClusterError for any other."""
+        if future.status in ("cancelled", "lost"):  # also where the scheduler started anew
+            may_pass, worker = True, ""
+        else:
+            error = future.exception()
+            may_pass, worker = isinstance(error, ShardError) and error.may_pass, _worker_of(error)
+        tries.failed(shard, worker)
+        if not may_pass or tries.over(shard):
+            raise ClusterError(self._why(task, shard, future))
+        _log.warning("shard %d of %s is tried again", shard, task.label)
 
     def _why(self, task: ShardTask, shard: int, future: Future) -> str:
         names = task.accessions(shard)
         proteins = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
         which = f"{task.label}: shard {shard} ({len(names)} proteins, {proteins}) failed"
-        kept = "The other shards are kept; the same command goes on from them."
         if future.status in ("cancelled", "lost"):
-            return (
-                f"{which}: the scheduler {self.client.scheduler_info().get('address', '')} lost it "
-                f"{MOST_TRIES} times. {kept}"
-            )
+            return f"{which}: its scheduler lost it {MOST_TRIES} times. {_KEPT}"
         error: Any = future.exception()
         if isinstance(error, KilledWorker):
             return (
                 f"{which}: {error.allowed_failures + 1} workers died while they computed it, the "
                 f"last one at {error.last_worker.address}. It may need more memory than a worker "
-                f"has. {kept}"
+                f"has.\n{self._log_of('')}{_KEPT}"
             )
-        return f"{which}: {error}\n{self._log_of(error)}{kept}"
+        if not isinstance(error, ShardError):
+            error = (
+                f"{type(error).__name__}: {error}. The scheduler and its workers need the same "
+                "version of interplm-nb as this process"
+            )
+        return f"{which}: {error}\n{self._log_of(_worker_of(error))}{_KEPT}"
 
-    def _log_of(self, error: BaseException | None) -> str:
-        """The last lines of the log of the worker that raised it."""
-        address = getattr(error, "worker", "")
-        logs = self.client.get_worker_logs(n=_LOG_LINES, workers=[address]) if address else {}
-        lines = [f"  {level} {line}" for level, line in reversed(logs.get(address, ()))]
-        return "\n".join([f"Log of worker {address}:", *lines, ""]) if lines else ""
+    def _log_of(self, worker: str) -> str:
+        """The last lines that a worker wrote, if they can still be had."""
+        if self._printed is not None:
+            lines = last_lines(self._printed, _LOG_LINES)
+        else:
+            lines = self._told_by(worker) if worker else []
+        return (
+            "\n  ".join([f"Log of worker {worker}:" if worker else "Log of the workers:", *lines])
+            + "\n"
+            if lines
+            else ""
+        )
+
+    def _told_by(self, worker: str) -> list[str]:
+        try:
+            logs = self.client.get_worker_logs(workers=[worker])
+        except OSError:  # it is gone
+            return []
+        told = [line for level, line in reversed(logs.get(worker, ())) if level not in _QUIET]
+        return "\n".join(told).splitlines()[-_LOG_LINES:]
 
 
 class ShardError(Exception):
@@ -123,7 +200,11 @@ class ShardError(Exception):
         return self.args[0]
 
 
-def _computed(pickled: bytes, shard: int, wanted: dict[str, str]) -> None:
+def _worker_of(error: object) -> str:
+    return getattr(error, "worker", "")
+
+
+def _computed(pickled: bytes, shard: int, wanted: dict[str, str], pause: float) -> None:
     """Runs on a worker."""
     worker = get_worker()
     if other := differences(wanted, installed()):
@@ -133,6 +214,7 @@ def _computed(pickled: bytes, shard: int, wanted: dict[str, str]) -> None:
             worker.address,
             False,
         )
+    time.sleep(pause)
     # Two at once would need two PLMs' memory and wait for each other's cores.
     with _one_at_a_time, _Said(worker.address):
         _opened(pickled).compute(shard, _ignored)
@@ -172,14 +254,6 @@ def _ignored(_: int) -> None:
     """A worker reports no part of a shard."""
 
 
-def _key(task: ShardTask, shard: int, attempt: int) -> str:
-    """As Dask's dashboard shows it: keys of one kind share what is before the last hyphen."""
-    return f"{task.label.replace(' ', '_')}-{shard}-{attempt}-{secrets.token_hex(4)}"
-
-
-def _may_pass(future: Future) -> bool:
-    """Whether another try may succeed; a scheduler that started anew has lost its futures."""
-    if future.status in ("cancelled", "lost"):
-        return True
-    error = future.exception()
-    return isinstance(error, ShardError) and error.may_pass
+def _key(task: ShardTask, shard: int) -> str:
+    """As Dask's dashboard shows it: keys of one kind share what is before the first hyphen."""
+    return f"{task.label.replace(' ', '_')}-{shard}-{secrets.token_hex(4)}"

@@ -1,6 +1,7 @@
 """What has to be equal on every worker for its results to be equal."""
 
 import platform
+from functools import cache
 from importlib import metadata
 
 from interplm_nb import __version__
@@ -8,6 +9,7 @@ from interplm_nb import __version__
 _PACKAGES = ("numpy", "torch")
 
 
+@cache
 def installed() -> dict[str, str]:
     """Versions by name: of this package, Python (its first two numbers) and what computes.
 
