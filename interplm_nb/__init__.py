@@ -8,8 +8,8 @@ ConceptLinks, Selection, Annotator, ProteinLabels, PooledFeatures, LabelClassifi
 SequenceFeatures.
 
 Verbs: read, load_plm, embed, train, load_sae, encode, count, look, annotate, compare_family,
-discover, probe, read_protein_labels, pool, rank, run_from_parts; Workbench, compare and
-SequencePlayground show what was found; glossary says what a word means.
+discover, probe, read_protein_labels, pool, rank, run_from_parts, steer; Workbench, compare,
+SequencePlayground and SteeringPanel show what was found; glossary says what a word means.
 
 >>> import interplm_nb as ipn
 >>> ipn.Proteins.from_sequences({"P1": "MKTAYIAK", "P2": "GGS"}).n_residues
