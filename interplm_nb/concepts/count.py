@@ -165,6 +165,12 @@ def count(
     >>> scores = count(source, annotations, thresholds=(0.15, 0.6))
     >>> scores.table().select("threshold", "precision", "recall").rows()[1]
     (0.6, 1.0, 0.5)
+
+    The same in a process of its own; "local:4" counts in four:
+
+    >>> again = count(source, annotations, thresholds=(0.15, 0.6), scale="local:1")
+    >>> again.table().equals(scores.table())
+    True
     """
     counting = Counting(source, annotations, accessions, thresholds, overlap, sums)
     if scale:

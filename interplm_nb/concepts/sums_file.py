@@ -20,20 +20,17 @@ def save_sums(sums: Sums, path: Path, **about: Any) -> None:
     The arrays of `Counts` lie one after another, flat; a cell is written as its distance from the
     one before, because small numbers compress well.
     """
-    cells, counts, end = [], [], 0
-    for array in sums.counts():
-        flat = array.reshape(-1)
+    arrays = [array.reshape(-1) for array in sums.counts()]
+    narrow = np.uint32 if sum(map(len, arrays)) < 2**32 else np.uint64
+    distances, counts, start, last = [], [], 0, 0
+    for flat in arrays:
         at = np.flatnonzero(flat)
-        cells.append(at + end)
         counts.append(flat[at].astype(np.int32))
-        end += len(flat)
-    table = pl.DataFrame(
-        {
-            "distance": np.diff(np.concatenate(cells), prepend=0),
-            "count": np.concatenate(counts),
-        },
-        schema={"distance": pl.UInt32, "count": pl.Int32},
-    )
+        # Narrowed array by array: there may be many millions.
+        distances.append(np.diff(at, prepend=last - start).astype(narrow))
+        last = start + int(at[-1]) if len(at) else last
+        start += len(flat)
+    table = pl.DataFrame({"distance": np.concatenate(distances), "count": np.concatenate(counts)})
     write_parquet(table, path, {"type": _KIND, "version": _VERSION, **about})
 
 

@@ -64,7 +64,7 @@ def embed_to(
     >>> found[3][0:4].shape == (4, plm.widths[3])
     True
 
-    The same in a process of its own (on all cores of a machine or a cluster: `scale`):
+    The same in a process of its own; "local:4" embeds in four:
 
     >>> again = ipn.embed(plm, proteins, [3], lambda layer: Path(f"there_{layer}"), scale="local:1")
     >>> np.array_equal(again[3][:], found[3][:])

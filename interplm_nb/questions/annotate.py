@@ -383,6 +383,14 @@ def annotate(
     >>> found = ipn.annotate(ipn.Run.open("runs/demo"), {"mine": "MKTAYIAKQR"}, min_confidence=0.15)
     >>> found.proteins
     Proteins(1 proteins, 10 residues)
+
+    The same in a process of its own; "local:4" reads many sequences in four:
+
+    >>> again = ipn.annotate(
+    ...     ipn.Run.open("runs/demo"), {"mine": "MKTAYIAKQR"}, min_confidence=0.15, scale="local:1"
+    ... )
+    >>> again.features.equals(found.features)
+    True
     """
     return Annotator(run, source)(sequences, min_confidence, concepts, scale=scale)
 

@@ -62,6 +62,12 @@ def encode_to(
     >>> values = ipn.encode(sae, found[3], proteins, Path("activations"))
     >>> values.n_features, values.proteins.n_residues
     (256, 128)
+
+    The same in a process of its own; "local:4" encodes in four:
+
+    >>> again = ipn.encode(sae, found[3], proteins, Path("again"), scale="local:1")
+    >>> (again.of("P2") != values.of("P2")).nnz
+    0
     """
     check_company(sae, embeddings, proteins)
     about = {
