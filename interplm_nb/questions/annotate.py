@@ -389,7 +389,7 @@ def annotate(
     >>> again = ipn.annotate(
     ...     ipn.Run.open("runs/demo"), {"mine": "MKTAYIAKQR"}, min_confidence=0.15, scale="local:1"
     ... )
-    >>> again.features.equals(found.features)
+    >>> again.features["feature"].equals(found.features["feature"])
     True
     """
     return Annotator(run, source)(sequences, min_confidence, concepts, scale=scale)

@@ -12,7 +12,7 @@ from interplm_nb.activations_writer import check_l0
 from interplm_nb.checksums import DamagedFileError
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.proteins import Proteins
-from interplm_nb.sae.encoded import encoded, rows_at_once
+from interplm_nb.sae.encoded import cuts, encoded
 from interplm_nb.sae.encoded_file import read_encoded, write_encoded
 from interplm_nb.sae.model import SAE
 from interplm_nb.saving import json_hash, remove
@@ -47,8 +47,7 @@ class EncodeShards:
     ) -> None:
         self._sae, self._embeddings, self._proteins = sae, embeddings, proteins
         self._store, self._max_l0 = Path(store), max_l0
-        at_once = rows_at_once(sae)
-        how = [sae.device.type, ROWS, at_once, interplm_nb.__version__]
+        how = [sae.device.type, ROWS, cuts(ROWS, sae), interplm_nb.__version__]
         key = json_hash([sae.weight_hash, embeddings.fingerprint, *how]).removeprefix("sha256:")[
             :12
         ]
@@ -103,12 +102,12 @@ class EncodeShards:
 
     def _written(self, shard: int) -> list[tuple[int, sparse.csr_array]]:
         """The blocks of a shard's file; none where it is damaged."""
-        n, rows = self.residues(shard), rows_at_once(self._sae)
+        n = self.residues(shard)
         try:
             block = read_encoded(self._files.of(shard), (n, self._sae.d_sae))
         except DamagedFileError:
             return []
-        return [(shard * ROWS + start, block[start : start + rows]) for start in range(0, n, rows)]
+        return [(shard * ROWS + start, block[start:stop]) for start, stop in cuts(n, self._sae)]
 
     def __reduce__(self) -> tuple[Callable[..., "EncodeShards"], tuple[SharedFile]]:
         device = self._sae.device.type

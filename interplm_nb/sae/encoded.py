@@ -27,9 +27,8 @@ def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:
     >>> [(start, f.shape, f.nnz) for start, f in encoded(sae, np.ones((3, 4), np.float32))]
     [(0, (3, 8), 6)]
     """
-    rows = rows_at_once(sae)
-    for start in range(0, len(x), rows):
-        part = x[start : start + rows]
+    for start, stop in cuts(len(x), sae):
+        part = x[start:stop]
         code = sae.encode_sparse(torch.tensor(part, device=sae.device))
         offsets = np.searchsorted(code.rows, np.arange(len(part) + 1))
         yield (
@@ -40,6 +39,8 @@ def encoded(sae: SAE, x: np.ndarray) -> Iterator[tuple[int, sparse.csr_array]]:
         )
 
 
-def rows_at_once(sae: SAE) -> int:
-    """Residues in a block of `encoded`."""
-    return max(1, _CELLS // sae.d_sae)
+def cuts(n: int, sae: SAE) -> list[tuple[int, int]]:
+    """First and last row (excluded) of the blocks of n rows, which are of one size, or one apart:
+    a product of a few rows may round otherwise where its rows are shared by other threads."""
+    parts = -(-n // max(1, _CELLS // sae.d_sae))
+    return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]

@@ -12,7 +12,7 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.encode import encode_to
 from interplm_nb.sae.encode_shards import ROWS, EncodeShards
-from interplm_nb.sae.encoded import rows_at_once
+from interplm_nb.sae.encoded import cuts
 from interplm_nb.sae.model import SAE
 from interplm_nb.sae.random_sae import random_sae
 from interplm_nb.scale.errors import ClusterError
@@ -56,7 +56,10 @@ def alone(
 
 
 def test_shards_are_cut_into_several_products() -> None:
-    assert N_PROTEINS * LENGTH > 2 * ROWS and rows_at_once(sae_of(4)) * 2 < ROWS
+    assert N_PROTEINS * LENGTH > 2 * ROWS
+    assert cuts(ROWS, sae_of(4)) == [(i * 16_384, (i + 1) * 16_384) for i in range(4)]
+    assert cuts(16_386, sae_of(4)) == [(0, 8193), (8193, 16_386)]
+    assert cuts(0, sae_of(4)) == []
 
 
 def test_a_cluster_makes_the_same_bytes(
