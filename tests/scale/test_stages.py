@@ -14,9 +14,10 @@ import pytest
 
 from interplm_nb.pipeline.parameters import PLACE
 from interplm_nb.pipeline.run import Run
-from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
+from interplm_nb.pipeline.stage_table import REQUIRED
 from tests.pipeline.test_resume import outcome, start
 from tests.pipeline.tiny import tiny_parameters
+from tests.scale.conftest import THREADS
 
 SHARDED = ("embed", "activations", "concepts")
 
@@ -41,7 +42,8 @@ def _command(folder: Path, scheduler: str) -> Run:
         values = params.model_dump(exclude_defaults=True, exclude=set(PLACE))
         command += [f"-p{stage}.{name}={json.dumps(value)}" for name, value in values.items()]
     command += ["--device", "cpu", "--scheduler", scheduler]
-    done = subprocess.run(command, capture_output=True, text=True)
+    env = os.environ | {"OMP_NUM_THREADS": str(THREADS)}
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout + done.stderr
     return Run.open(folder)
 
@@ -49,22 +51,29 @@ def _command(folder: Path, scheduler: str) -> Run:
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", SHARDED)
 def test_a_stage_that_is_killed_with_its_workers_ends_in_one_process(
-    stage: str, tiny_run: Run, tmp_path: Path
+    stage: str, tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", str(THREADS))
     shutil.copytree(tiny_run.folder, tmp_path / "run")
     run = Run.open(tmp_path / "run")
     run.clear(stage)
     alone = tiny_parameters(run.folder)[stage]
     shared = alone.model_copy(update={"scheduler": "local:2"})
+    with start(stage, run, alone) as whole:
+        whole.communicate()
+    expected = outcome(run, stage)
+    assert expected
+    run.clear(stage)
     clock = time.perf_counter()
     with start(stage, run, shared) as whole:
         whole.communicate()
     lasts = time.perf_counter() - clock
-    assert outcome(run, stage) == outcome(tiny_run, stage)
+    assert outcome(run, stage) == expected
     run.clear(stage)
     with start(stage, run, shared) as child:
         time.sleep(random.uniform(0.2, 0.9) * lasts)
         os.killpg(child.pid, signal.SIGKILL)
     run.clear_drafts()  # as the runner does under its lock
-    STAGES[stage].call(run, alone)
-    assert outcome(run, stage) == outcome(tiny_run, stage)
+    with start(stage, run, alone) as rest:
+        rest.communicate()
+    assert outcome(run, stage) == expected
