@@ -163,7 +163,7 @@ def _embed(folder: Path, proteins: Proteins, rows: int, workers: Workers | None 
         proteins,
         [LAYER],
         lambda _: out / "e",
-        workers=workers,
+        scale=workers or "",
         shard_rows=rows,
         progress=False,
     )

@@ -37,7 +37,7 @@ if __name__ == "__main__":
     try:
         with workers_at(sys.argv[1]) as workers:
             embed_to(plm.load("esm2-mini", "cpu"), proteins, {LAYERS}, lambda k: folder / str(k),
-                     workers=workers, **{SIZES})
+                     scale=workers, **{SIZES})
     except ClusterError as error:
         sys.exit(f"ClusterError: {{error}}")
 """

@@ -270,7 +270,7 @@ def test_a_worker_with_other_weights_is_refused(tmp_path: Path) -> None:
     other = plm.load(saved(1), "cpu").revision
     proteins = Proteins.from_sequences({"P1": "MKTAYIAK"})
     with workers_at("local:1") as workers, pytest.raises(ClusterError) as error:
-        embed_to(model, proteins, [1], lambda _: tmp_path / "e", workers=workers, progress=False)
+        embed_to(model, proteins, [1], lambda _: tmp_path / "e", scale=workers, progress=False)
     said = str(error.value)
     assert f"has other weights on this machine ({other})" in said
     assert f"than where the work was started ({model.revision})" in said
