@@ -102,7 +102,7 @@ def measure() -> None:
     sys.path.insert(0, str(ROOT))
     from benchmarks.gpu_models import esm2_flop, random_esm2, sampled
     from interplm_nb.plm.checkpoints import Architecture
-    from interplm_nb.sae.encode import encoded
+    from interplm_nb.sae.encoded import encoded
     from interplm_nb.sae.random_sae import random_sae
 
     torch.set_num_threads(1)

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from interplm_nb.cores import usable_cores
 from interplm_nb.scale.errors import ClusterError
@@ -17,7 +17,7 @@ from interplm_nb.scale.worker_output import code_to_redirect, quiet
 from interplm_nb.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
 Scale: TypeAlias = "str | Client | Workers"
 """Who computes: an address (empty: this process), a connected client, or workers that are open."""
@@ -121,7 +121,7 @@ def _local(n: int) -> "Iterator[tuple[Client, Path]]":
 
 
 @contextmanager
-def _ended_at_once(cluster: "LocalCluster") -> Iterator[None]:
+def _ended_at_once(cluster: Any) -> Iterator[None]:
     """After an error or Ctrl-C, end the workers in the middle of their shards: Dask would wait for
     them for seconds, and a shard that was cut off changes nothing."""
     try:

@@ -184,7 +184,8 @@ class DaskWorkers:
             logs = self.client.get_worker_logs(workers=[worker])
         except OSError:  # it is gone
             return []
-        told = [line for level, line in reversed(logs.get(worker, ())) if level not in _QUIET]
+        log = reversed(logs.get(worker, ()))
+        told: list[str] = [str(line) for level, line in log if level not in _QUIET]
         return "\n".join(told).splitlines()[-_LOG_LINES:]
 
 
