@@ -6,6 +6,9 @@ from typing import Protocol, runtime_checkable
 Update = Callable[[int], object]
 """Takes the number of residues that are finished since the last call."""
 
+MOST_TRIES = 3
+"""Times that a shard is tried whose file could not be read or written, or whose scheduler went."""
+
 
 class ShardTask(Protocol):
     """Work in shards of residues, each with one result on disk.
@@ -61,3 +64,10 @@ class ThisProcess:
         """See `Workers`."""
         for shard in task.missing():
             task.compute(shard, update)
+
+
+def failed(task: ShardTask, shard: int) -> str:
+    """The beginning of a sentence: which shard of a task failed, and its proteins."""
+    names = task.accessions(shard)
+    proteins = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return f"{task.label}: shard {shard} ({len(names)} proteins, {proteins}) failed"
