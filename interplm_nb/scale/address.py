@@ -26,7 +26,7 @@ Scale: TypeAlias = "str | Client | Workers"
 FORMS = (
     "give local:N for N processes on this machine, the address of a Dask scheduler "
     "(tcp://HOST:PORT or tls://HOST:PORT), or a .toml file that describes a queue "
-    "(`interplm-nb slurm --example` prints one)"
+    "(`interplm-nb slurm example` prints one)"
 )
 NEEDED = (
     "a cluster needs Dask, which is not installed: pip install 'interplm-nb[scale]', here and on "

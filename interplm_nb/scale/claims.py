@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import MOST_TRIES, ShardTask, Update, failed
@@ -108,6 +109,29 @@ class Claims:
                 claim.unlink()
 
 
+class NotComputedError(Exception):
+    """A task is listed for other processes, and nothing of it is computed."""
+
+
+class SharedTask(ShardTask, Protocol):
+    """A task that other processes can find."""
+
+    def share(self) -> None:
+        """Write what the task is where its shards will be."""
+        ...
+
+
+class ForOthers:
+    """`Workers` that compute nothing: they list a task and raise `NotComputedError`."""
+
+    where = ""
+
+    def complete(self, task: SharedTask, update: Update) -> None:
+        """See `Workers`."""
+        task.share()
+        raise NotComputedError
+
+
 class ClaimWorkers:
     """`Workers` that compute shards in this process while others, here and on other machines, take
     theirs from the same task. `complete` ends when no shard is missing."""
@@ -130,7 +154,7 @@ class ClaimWorkers:
         with suppress(FileExistsError, FileNotFoundError):
             self._folder.mkdir()
         while missing := self._missing(task):
-            if not any([self._computed(task, shard, update) for shard in _dealt(missing)]):
+            if not sum(self._taken(task, shard, update) for shard in _dealt(missing)):
                 time.sleep(self._poll)  # others hold them all
 
     def _missing(self, task: ShardTask) -> list[int]:
@@ -141,8 +165,8 @@ class ClaimWorkers:
             )
         return task.missing()
 
-    def _computed(self, task: ShardTask, shard: int, update: Update) -> bool:
-        """Compute a shard unless another process holds it; whether it did."""
+    def _taken(self, task: ShardTask, shard: int, update: Update) -> bool:
+        """Take a shard and compute it, unless another process holds it; whether it was ours."""
         for attempt in range(1, MOST_TRIES + 1):
             try:
                 with self._claims.holding(shard) as ours:

@@ -1,9 +1,7 @@
 """Workers that a queue starts as jobs, through dask-jobqueue."""
 
-import asyncio
 import importlib
 import logging
-import math
 import shlex
 import shutil
 import subprocess
@@ -131,24 +129,18 @@ def _of_kind(queue: QueueFile) -> dict[str, Any]:
         extra = {name.strip(): value.strip() for name, _, value in pairs}
         extra |= {"RequestGPUs": gpus} if gpus else {}
         return {"disk": queue.disk, "job_extra_directives": extra}
-    found: dict[str, Any] = {"queue": queue.queue or None, "walltime": queue.walltime or None}
+    found: dict[str, Any] = {"queue": queue.queue or None, "walltime": queue.walltime}
     found["account" if queue.kind in ("slurm", "pbs") else "project"] = queue.account or None
     if queue.kind == "slurm" and gpus:
         directives.append(f"--gres=gpu:{gpus}")
     if queue.kind == "lsf" and gpus:
         directives.append(f"-gpu num={gpus}")
     if queue.kind == "pbs" and gpus:
-        memory = math.ceil(_bytes(queue.memory) / 2**20)
-        found["resource_spec"] = f"select=1:ncpus={queue.cores}:mem={memory}MB:ngpus={gpus}"
+        of_job = f"ncpus={queue.cores}:mem={queue.mebibytes}MB:ngpus={gpus}"
+        found["resource_spec"] = f"select=1:{of_job}"
     if queue.kind == "oar":
         found["memory_per_core_property_name"] = "not_applicable"  # it differs between sites
     return {**found, "job_extra_directives": directives}
-
-
-def _bytes(memory: str) -> int:
-    from dask.utils import parse_bytes
-
-    return parse_bytes(memory)
 
 
 def _submitted(cluster: Any, path: Path) -> None:
@@ -169,7 +161,9 @@ def _wait(client: "Client", cluster: Any, queue: QueueFile, path: Path) -> None:
     the jobs' log once they have ended without one."""
     until, gone, shown = time.monotonic() + 60 * queue.wait_minutes, 0, 0.0
     ids = [str(job.job_id) for job in cluster.workers.values()]
-    which = f"{len(ids)} job{'s' * (len(ids) != 1)} ({', '.join(ids[:5])}{', ...' * (len(ids) > 5)})"
+    which = (
+        f"{len(ids)} job{'s' * (len(ids) != 1)} ({', '.join(ids[:5])}{', ...' * (len(ids) > 5)})"
+    )
     while not client.nthreads():
         state = _state(queue.kind, ids)
         gone = 0 if state is None or any(i in state for i in ids) else gone + 1

@@ -1,8 +1,9 @@
-"""A file that describes a queue of jobs (Slurm, PBS, LSF, SGE, OAR, HTCondor): `--scheduler F.toml`.
+"""A file that describes a queue of jobs: Slurm, PBS, LSF, SGE, OAR or HTCondor.
 
 `example.toml` next to this file is the annotated example.
 """
 
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -25,6 +26,9 @@ Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$")]
 """Text of one line: it becomes a part of a line of a job script."""
 
 
+_MEMORY = r"^(\d+(?:\.\d+)?) ?([KMGT]i?B)$"
+
+
 class QueueFile(BaseModel):
     """What a job asks of its queue, and how many there are.
 
@@ -40,13 +44,15 @@ class QueueFile(BaseModel):
         1, description="Workers of one job, which share its cores, memory and GPUs equally."
     )
     cores: Count = Field(description="Cores of a job.")
-    memory: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = Field(
+    memory: Annotated[str, Field(pattern=_MEMORY)] = Field(
         description='Memory of a job, such as "16 GB".'
     )
     gpus: Annotated[int, Field(ge=0, le=64)] = Field(
         0, description="GPUs of a job: none, or one for each of its workers."
     )
-    walltime: Line = Field("", description='Longest time of a job, such as "04:00:00".')
+    walltime: Line = Field(
+        "01:00:00", min_length=1, description='Longest time of a job, such as "04:00:00".'
+    )
     queue: Line = Field("", description="Queue or partition.")
     account: Line = Field("", description="Account or project that is charged.")
     directives: list[Line] = Field(
@@ -98,6 +104,17 @@ class QueueFile(BaseModel):
         """Cores of each worker."""
         return self.cores // self.workers_per_job
 
+    @property
+    def mebibytes(self) -> int:
+        """Memory of a job, in units of 2^20 bytes.
+
+        >>> QueueFile(kind="slurm", workers=1, cores=1, memory="16 GB").mebibytes
+        15259
+        """
+        number, unit = re.fullmatch(_MEMORY, self.memory).groups()  # type: ignore[union-attr]
+        power = "KMGT".index(unit[0]) + 1
+        return math.ceil(float(number) * (1024 if "i" in unit else 1000) ** power / 2**20)
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """The file, its paths absolute. ClusterError with a sentence for one that does not fit."""
@@ -106,7 +123,7 @@ class QueueFile(BaseModel):
         except OSError as error:
             raise ClusterError(
                 f"{path}: {error.strerror}; wanted a file that describes a queue, such as "
-                "`interplm-nb slurm --example` prints"
+                "`interplm-nb slurm example` prints"
             ) from None
         except (ValueError, RecursionError) as error:  # the second: brackets in brackets
             raise ClusterError(f"{path} is not a TOML file: {error}") from None
