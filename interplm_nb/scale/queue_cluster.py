@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from interplm_nb.plain_text import plain
@@ -17,7 +18,7 @@ from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import Kind, QueueFile
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Security
 
 JOB_NAME = "interplm-nb"
 
@@ -44,6 +45,9 @@ POLL_SECONDS = 5.0
 
 DEATH_SECONDS = 120
 """A worker whose scheduler is gone for so long ends, and its job with it."""
+
+MINUTE = 60.0
+"""Seconds."""
 
 _LOG_LINES = 10
 _log = logging.getLogger(__name__)
@@ -76,9 +80,16 @@ def queued(path: Path) -> "Iterator[Client]":
         )
     from distributed import Client
 
-    with cluster_class(**_options(queue)) as cluster:
-        cluster.scale(jobs=queue.jobs)
-        _submitted(cluster, path)
+    refusals: list[str] = []
+    job_class = _noting(cluster_class.job_cls, refusals)
+    options = _options(queue) | {"protocol": "tls://", "job_cls": job_class}
+    with (
+        _certificate(Path(queue.shared)) as security,
+        cluster_class(**options, security=security) as cluster,
+    ):
+        _submit(cluster, queue)
+        if refusals:
+            raise ClusterError(f"{path}: the queue refused a job: {refusals[0]}")
         with Client(cluster) as client:
             _wait(client, cluster, queue, path)
             _log.info("workers of %s; dashboard: %s", path, client.dashboard_link)
@@ -89,15 +100,12 @@ def job_script(queue: QueueFile) -> str:
     """The script of one job, as dask-jobqueue writes it, without the scheduler's address."""
     cluster_class = getattr(importlib.import_module("dask_jobqueue"), CLASSES[queue.kind])
     options = _options(queue)
-    for of_cluster in ("security", "shared_temp_directory", "scheduler_options", "protocol"):
-        options.pop(of_cluster)
+    del options["scheduler_options"]  # of the cluster, not of a job
     return cluster_class.job_cls("tls://SCHEDULER:8786", name="worker", **options).job_script()
 
 
 def _options(queue: QueueFile) -> dict[str, Any]:
     """Arguments of dask-jobqueue's class."""
-    from distributed import Security
-
     threads = [f"export {name}={queue.threads}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
     preload = ["--preload", "interplm_nb.scale.own_device"] if queue.workers_per_job > 1 else []
     common = {
@@ -113,12 +121,31 @@ def _options(queue: QueueFile) -> dict[str, Any]:
         "job_script_prologue": [*queue.setup, *threads],
         # The last one counts: a worker computes one shard at a time, torch on all of its cores.
         "worker_extra_args": ["--nthreads", "1", *(preload if queue.gpus else [])],
-        "security": Security.temporary(),
-        "protocol": "tls://",
-        "shared_temp_directory": queue.shared,
         "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
     }
     return common | _of_kind(queue)
+
+
+@contextmanager
+def _certificate(shared: Path) -> "Iterator[Security]":
+    """Encrypts all connections and lets in only who holds the key, which jobs read from a folder of
+    this user's; both are for this block alone."""
+    from distributed import Security
+
+    made = Security.temporary().get_tls_config_for_role("worker")
+    with TemporaryDirectory(prefix="tls-", dir=shared) as folder:
+        files = {}
+        for name in ("ca_file", "cert", "key"):
+            path = Path(folder) / f"{name}.pem"
+            path.touch(mode=0o600)
+            path.write_text(str(made[name]))
+            files[name] = str(path)
+        roles = {
+            f"tls_{role}_{name}": files[name]
+            for role in ("client", "scheduler", "worker")
+            for name in ("cert", "key")
+        }
+        yield Security(require_encryption=True, tls_ca_file=files["ca_file"], **roles)
 
 
 def _of_kind(queue: QueueFile) -> dict[str, Any]:
@@ -143,23 +170,35 @@ def _of_kind(queue: QueueFile) -> dict[str, Any]:
     return {**found, "job_extra_directives": directives}
 
 
-def _submitted(cluster: Any, path: Path) -> None:
-    async def _jobs() -> None:
-        await cluster  # its jobs are submitted, or the queue's refusal is raised
+def _noting(job_class: Any, refusals: list[str]) -> Any:
+    """The same kind of job, whose refusal by the queue is noted: Dask only logs it, and cannot end
+    such a cluster in order."""
+    from distributed.deploy.spec import ProcessInterface
 
-    try:
-        cluster.sync(_jobs)
-    except (RuntimeError, ValueError, OSError) as error:
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ClusterError(
-            f"{path}: the queue refused a job: {plain(said[-1] if said else repr(error))}"
-        ) from error
+    class Job(job_class):
+        async def start(self) -> None:
+            try:
+                await super().start()
+            except (RuntimeError, ValueError, OSError) as error:
+                said = [line.strip() for line in str(error).splitlines() if line.strip()]
+                refusals.append(plain(said[-1] if said else repr(error)))
+                await ProcessInterface.start(self)
+
+    return Job
+
+
+def _submit(cluster: Any, queue: QueueFile) -> None:
+    async def submitted() -> None:
+        await cluster
+
+    cluster.scale(jobs=queue.jobs)
+    cluster.sync(submitted)
 
 
 def _wait(client: "Client", cluster: Any, queue: QueueFile, path: Path) -> None:
     """Until a worker is there. ClusterError with the queue's state after `wait_minutes`, and with
     the jobs' log once they have ended without one."""
-    until, gone, shown = time.monotonic() + 60 * queue.wait_minutes, 0, 0.0
+    until, gone, shown = time.monotonic() + MINUTE * queue.wait_minutes, 0, 0.0
     ids = [str(job.job_id) for job in cluster.workers.values()]
     which = (
         f"{len(ids)} job{'s' * (len(ids) != 1)} ({', '.join(ids[:5])}{', ...' * (len(ids) > 5)})"
@@ -178,7 +217,7 @@ def _wait(client: "Client", cluster: Any, queue: QueueFile, path: Path) -> None:
                 f"they are cancelled. The queue says:\n{state or 'nothing'}\nAsk for less, or "
                 "raise wait_minutes"
             )
-        if time.monotonic() - shown > 60:
+        if time.monotonic() - shown > MINUTE:
             _log.info("waiting for %s:\n%s", which, state)
             shown = time.monotonic()
         time.sleep(min(POLL_SECONDS, max(0.0, until - time.monotonic()) + 0.1))
