@@ -139,7 +139,7 @@ class ClaimWorkers:
     where = ""
 
     def __init__(self, folder: Path, lease: float = LEASE) -> None:
-        self._folder, self._poll = folder, min(5.0, lease / _RENEWALS)
+        self._folder, self._longest_wait = folder, min(10.0, lease / _RENEWALS)
         self._claims = Claims(folder, lease)
 
     def complete(self, task: ShardTask, update: Update) -> None:
@@ -153,9 +153,11 @@ class ClaimWorkers:
         """
         with suppress(FileExistsError, FileNotFoundError):
             self._folder.mkdir()
+        wait = 0.1
         while missing := self._missing(task):
             if not sum(self._taken(task, shard, update) for shard in _dealt(missing)):
-                time.sleep(self._poll)  # others hold them all
+                time.sleep(wait)  # others hold them all
+                wait = min(2 * wait, self._longest_wait)
 
     def _missing(self, task: ShardTask) -> list[int]:
         if not self._folder.is_dir():

@@ -85,12 +85,12 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
 def begin(run: Run, params: EmbedParameters) -> None:
     """List the shards of the model and of its shuffled copy for other processes, which compute them
     (`pipeline.shard_work`). The stage itself then has little left to do."""
-    params = settled(run, params)
     if params.arrays:
         raise PipelineError(
             "embed.arrays: embeddings are read from a file, so there are no shards to share; run "
             "the stage as it is"
         )
+    params = settled(run, params)
     manifest.begin(run, params)
     model, shuffled = _copies(params)
     for copy in (model, shuffled):
