@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import MOST_TRIES, ShardTask, Update, failed
@@ -113,6 +113,7 @@ class NotComputedError(Exception):
     """A task is listed for other processes, and nothing of it is computed."""
 
 
+@runtime_checkable
 class SharedTask(ShardTask, Protocol):
     """A task that other processes can find."""
 
@@ -126,8 +127,10 @@ class ForOthers:
 
     where = ""
 
-    def complete(self, task: SharedTask, update: Update) -> None:
-        """See `Workers`."""
+    def complete(self, task: ShardTask, update: Update) -> None:
+        """See `Workers`. ClusterError for a task that other processes cannot find."""
+        if not isinstance(task, SharedTask):
+            raise ClusterError(f"{task.label}: other processes cannot take shards of this work")
         task.share()
         raise NotComputedError
 
