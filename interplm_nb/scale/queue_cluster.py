@@ -84,6 +84,7 @@ def queued(path: Path) -> "Iterator[Client]":
     job_class = _noting(cluster_class.job_cls, refusals)
     options = _options(queue) | {"protocol": "tls://", "job_cls": job_class}
     with (
+        _dashboard_of_this_machine(),
         _certificate(Path(queue.shared)) as security,
         cluster_class(**options, security=security) as cluster,
     ):
@@ -124,6 +125,19 @@ def _options(queue: QueueFile) -> dict[str, Any]:
         "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
     }
     return common | _of_kind(queue)
+
+
+@contextmanager
+def _dashboard_of_this_machine() -> Iterator[None]:
+    """It listens to this machine alone, and its link says so, unless a person's settings of Dask
+    give another, as for JupyterHub."""
+    import dask.config
+
+    name, usual = "distributed.dashboard.link", "{scheme}://{host}:{port}/status"
+    given = dask.config.get(name, usual)
+    link = usual.replace("{host}", "127.0.0.1") if given == usual else given
+    with dask.config.set({name: link}):
+        yield
 
 
 @contextmanager

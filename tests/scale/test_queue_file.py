@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from interplm_nb.pipeline.profiles import load
 from interplm_nb.scale.address import absolute, check_address, workers_at
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.own_device import dask_setup
@@ -83,6 +84,8 @@ def test_the_address_of_a_file_is_the_same_from_any_folder(
     written(tmp_path, GOOD)
     monkeypatch.chdir(tmp_path)
     assert absolute("queue.toml") == str(tmp_path / "queue.toml")
+    stages = load("demo").at("run", "cpu", "queue.toml")
+    assert stages["embed"].model_dump()["scheduler"] == str(tmp_path / "queue.toml")
     assert absolute("local:2") == "local:2" and absolute("") == ""
     assert QueueFile.read(Path("queue.toml")).shared == str(tmp_path / "interplm-nb-jobs")
 

@@ -15,6 +15,7 @@ from interplm_nb import plm
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
 from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.dask_workers import DaskWorkers
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import QueueFile
 from interplm_nb.scale.slurm_jobs import training_job
@@ -39,10 +40,19 @@ def states() -> str:
 def test_embeddings_by_jobs_have_the_same_bytes(slurm: str, tmp_path: Path) -> None:
     model = plm.load("esm2-mini", "cpu")
     settings = {"shard_rows": 200, "tokens_per_batch": 100, "progress": False}
-    with workers_at(str(queue_file(tmp_path))) as workers:
-        threads = workers.client.run(lambda: os.environ["OMP_NUM_THREADS"])  # type: ignore[attr-defined]
+    one_job = {"workers_per_job": 2, "cores": 2, "gpus": 2}  # Slurm here has two jobs and no GPU
+    with workers_at(str(queue_file(tmp_path, **one_job if slurm == "stand-in" else {}))) as workers:
+        assert isinstance(workers, DaskWorkers)
+        workers.client.wait_for_workers(2)
+        devices = workers.client.run(lambda: os.environ.get("CUDA_VISIBLE_DEVICES"))
+        assert sorted(map(str, devices.values())) == (
+            ["0", "1"] if slurm == "stand-in" else ["None", "None"]
+        )
+        threads = workers.client.run(lambda: os.environ["OMP_NUM_THREADS"])
         assert set(threads.values()) == {"1"}
-        assert all(address.startswith("tls://") for address in threads)
+        assert set(workers.client.nthreads().values()) == {1}
+        assert all(address.startswith("tls://") for address in devices)
+        assert "(dashboard: http://127.0.0.1:" in workers.where
         there = embed_to(
             model, PROTEINS, [3], lambda _: tmp_path / "there", workers=workers, **settings
         )
@@ -124,7 +134,9 @@ features = "random:3"
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_run_by_an_array_job_has_the_same_bytes(slurm: str, tmp_path: Path) -> None:
+def test_a_run_by_an_array_job_and_by_workers_has_the_same_bytes(
+    slurm: str, tmp_path: Path
+) -> None:
     profile = tmp_path / "small.toml"
     profile.write_text(PROFILE)
     here, there = tmp_path / "here", tmp_path / "there"
@@ -156,6 +168,10 @@ def test_a_run_by_an_array_job_has_the_same_bytes(slurm: str, tmp_path: Path) ->
         ]
         assert sum(computed) == residues(here)
     assert bytes_of(here) == bytes_of(there)
+    third = tmp_path / "third"
+    done = subprocess.run([*interplm, *request, str(third), "--scheduler", str(queue)])
+    assert done.returncode == 0
+    assert bytes_of(here) == bytes_of(third)
 
 
 def until_ended() -> None:
