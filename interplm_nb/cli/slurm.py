@@ -14,7 +14,7 @@ examples:
   interplm-nb slurm example > slurm.toml        describe your queue: edit this file
   interplm-nb slurm run demo --out runs/demo --queue slurm.toml > demo.sh
   bash demo.sh                                  submit: begin, an array of workers, finish
-  interplm-nb slurm train train.py --queue slurm.toml > train.sh
+  interplm-nb slurm train --queue slurm.toml train.py > train.sh
   sbatch train.sh                               torchrun on several nodes
 
 No Dask is needed. With Dask, and for PBS, LSF, SGE, OAR and HTCondor, the same file goes to
@@ -39,9 +39,9 @@ def add_slurm_command(
     run.set_defaults(do=lambda options: _run(options, say))
 
     train = add(parts, "train", "write the job of a training script under torchrun")
-    train.add_argument("script", type=a_path, metavar="SCRIPT", help="it calls interplm_nb.train")
-    train.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="of the script, after --")
     _add_queue(train)
+    train.add_argument("script", type=a_path, metavar="SCRIPT", help="it calls interplm_nb.train")
+    train.add_argument("arguments", nargs=argparse.REMAINDER, help="all that follows is SCRIPT's")
     train.set_defaults(do=lambda options: _train(options, say))
 
 
