@@ -77,4 +77,7 @@ def _train(options: argparse.Namespace, say: Callable[[str], None]) -> None:
 
     if not Path(options.script).is_file():
         raise FileNotFoundError(2, "no such script", str(options.script))
-    say(training_job(QueueFile.read(options.queue), options.script, options.arguments))
+    queue = QueueFile.read(options.queue)
+    text = training_job(queue, options.script, options.arguments)
+    Path(queue.shared).mkdir(parents=True, exist_ok=True)  # without it sbatch loses the log
+    say(text)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from interplm_nb.plain_text import plain_cell
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import QueueFile
 
@@ -75,7 +76,7 @@ _TRAIN = """\
 # at most. The training resumes from its newest checkpoint: its folder must be on a disk that all
 # nodes see.
 #SBATCH --job-name=interplm-nb-train
-#SBATCH --output={shared}/train-%j.log
+#SBATCH --output={logs}/train-%j.log
 #SBATCH --open-mode=append
 #SBATCH --requeue
 #SBATCH --nodes={jobs}
@@ -117,7 +118,7 @@ def array_jobs(queue: QueueFile, run_command: Sequence[str], run: Path, stage: s
     many = queue.workers_per_job > 1
     common = ["--parsable", "--kill-on-invalid-dep=yes", "--open-mode=append", "--ntasks=1"]
     return _ARRAY.format(
-        what=shlex.join(run_command),
+        what=plain_cell(shlex.join(run_command)),
         stage=stage,
         workers=queue.workers,
         jobs=queue.jobs,
@@ -136,7 +137,7 @@ def training_job(queue: QueueFile, script: Path, arguments: Sequence[str]) -> st
     file, a process for each of its workers."""
     words = [str(script), *arguments]
     return _TRAIN.format(
-        what=shlex.join(words),
+        what=plain_cell(shlex.join(words)),
         script=shlex.join(words),
         jobs=queue.jobs,
         per_node=queue.workers_per_job,
@@ -144,6 +145,7 @@ def training_job(queue: QueueFile, script: Path, arguments: Sequence[str]) -> st
         restarts=_RESTARTS,
         directives="\n".join(f"#SBATCH {word}" for word in _asked(queue)),
         python=shlex.join(_python(queue)),
+        logs=queue.shared,
         **_place(queue),
     )
 

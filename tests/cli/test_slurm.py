@@ -63,6 +63,7 @@ def test_the_jobs_of_a_run(queue: Path, capsys: pytest.CaptureFixture[str]) -> N
     lines = out.splitlines()
     assert shlex.join([*run, "--begin", "embed"]) in lines and shlex.join(run) in lines
     assert f"    CUDA_VISIBLE_DEVICES=${{devices[i]:-}} {shlex.join([*python, 'work'])}" in out
+    assert out.splitlines()[1] == f"# {shlex.join(['interplm-nb', *run[3:]])}"
     assert out.count("\nmodule load 'cuda 12'\n") == 3
     assert "--array=1-2 " in out and "for i in {0..1}; do" in out
     assert out.count("OMP_NUM_THREADS=8") == 2 and out.count("OMP_NUM_THREADS=4") == 1
@@ -74,6 +75,7 @@ def test_the_job_of_a_training(queue: Path, capsys: pytest.CaptureFixture[str]) 
     code, out, _ = said(capsys, "slurm", "train", *words)
     assert code == 0
     (queue.parent / "job.sh").write_text(out)
+    assert (queue.parent / "interplm-nb-jobs").is_dir()
     subprocess.run(["bash", "-n", "job.sh"], check=True)
     assert "#SBATCH --nodes=2\n" in out and "--nproc-per-node=2 " in out
     assert "#SBATCH --gres=gpu:2\n" in out and "#SBATCH --constraint=a100|h100\n" in out
