@@ -36,7 +36,7 @@ from interplm_nb.shards import (
 KIND, VERSION = "Embeddings", 2
 _SHARD_BYTES = 2**27
 _PROTEINS = "proteins.parquet"
-TASK, CLAIMS = "task.json", "claims"
+TASK, CLAIMS = "task.json", "*.claim"
 """In a draft whose shards other processes take: what the task is, and who computes which."""
 _log = logging.getLogger(__name__)
 
@@ -465,7 +465,8 @@ class EmbeddingsWriter:
             if self.draft.exists() or not self._is_mine(self.path):
                 self._check_complete()
                 for name in (_PROTEINS, TASK, CLAIMS):
-                    remove(self.draft / name)
+                    for shared in self.draft.glob(name):
+                        remove(shared)
                 remove(self.path)
                 self.draft.rename(self.path)
             # Of workers that were killed, or that still compute for a process that was.

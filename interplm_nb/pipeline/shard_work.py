@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
-from interplm_nb.embeddings import CLAIMS, TASK
+from interplm_nb.embeddings import TASK
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import stage_named
@@ -46,7 +46,7 @@ def work(run: Run, stage: str, say: Callable[[str], None], lease: float = LEASE)
         task = shared(draft)
         total = sum(map(task.residues, task.missing()))
         with progress_bar(total=total, desc=task.label, unit=" residues", unit_scale=True) as bar:
-            ClaimWorkers(draft / CLAIMS, lease).complete(task, bar.update)
+            ClaimWorkers(draft, lease).complete(task, bar.update)
             mine = bar.n
         say(
             f"{task.label}: {mine:,} residues computed here, of {total:,} that were missing; no "

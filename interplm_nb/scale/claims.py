@@ -1,7 +1,8 @@
-"""Shards that processes of several machines take by claims: files in a folder that all of them see.
+"""Shards that processes of several machines take by claims: files next to the shards.
 
 Nothing depends on a claim: shards that two processes compute have the same bytes. Claims only keep
-most work from being done twice.
+most work from being done twice. They are in the shards' own folder, because a network file system
+that has just made a file there looks anew for the shards that others made.
 """
 
 import json
@@ -137,7 +138,7 @@ class ForOthers:
 
 class ClaimWorkers:
     """`Workers` that compute shards in this process while others, here and on other machines, take
-    theirs from the same task. `complete` ends when no shard is missing."""
+    theirs from the same task, by claims in its folder. `complete` ends when no shard is missing."""
 
     where = ""
 
@@ -154,8 +155,6 @@ class ClaimWorkers:
             For a shard that fails, with its proteins, and where another command ended or removed
             the work.
         """
-        with suppress(FileExistsError, FileNotFoundError):
-            self._folder.mkdir()
         wait = 0.1
         while missing := self._missing(task):
             if not sum(self._taken(task, shard, update) for shard in _dealt(missing)):
@@ -165,7 +164,7 @@ class ClaimWorkers:
     def _missing(self, task: ShardTask) -> list[int]:
         if not self._folder.is_dir():
             raise ClusterError(
-                f"{task.label}: {self._folder.parent} is gone: another command ended this work or "
+                f"{task.label}: {self._folder} is gone: another command ended this work or "
                 "began it anew; give the same command again if shards are missing"
             )
         return task.missing()

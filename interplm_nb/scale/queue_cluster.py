@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from interplm_nb.plain_text import plain
+from interplm_nb.scale.address import THREADS
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import Kind, QueueFile
 
@@ -107,7 +108,7 @@ def job_script(queue: QueueFile) -> str:
 
 def _options(queue: QueueFile) -> dict[str, Any]:
     """Arguments of dask-jobqueue's class."""
-    threads = [f"export {name}={queue.threads}" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")]
+    threads = [f"export {name}={queue.threads}" for name in THREADS]
     preload = ["--preload", "interplm_nb.scale.own_device"] if queue.workers_per_job > 1 else []
     common = {
         "job_name": JOB_NAME,

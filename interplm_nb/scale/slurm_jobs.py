@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from interplm_nb.plain_text import plain_cell
+from interplm_nb.scale.address import THREADS
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import QueueFile
 
@@ -34,7 +35,7 @@ job=({common})
 first=$(sbatch "${{job[@]}}" --job-name=interplm-nb-begin --output={shared}/begin-%j.log << '{end}'
 #!/bin/bash
 set -e
-{setup}export OMP_NUM_THREADS={cores} MKL_NUM_THREADS={cores}
+{setup}{threads_of_job}
 {begin}
 {end}
 )
@@ -42,7 +43,7 @@ array=$(sbatch "${{job[@]}}" --job-name=interplm-nb-work --output={shared}/work-
     --dependency=afterok:"$first" --array=1-{jobs} << '{end}'
 #!/bin/bash
 set -e
-{setup}export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
+{setup}{threads_of_worker}
 {work}
 {end}
 )
@@ -50,7 +51,7 @@ last=$(sbatch "${{job[@]}}" --job-name=interplm-nb-finish --output={shared}/fini
     --dependency=afterok:"$array" << '{end}'
 #!/bin/bash
 set -e
-{setup}export OMP_NUM_THREADS={cores} MKL_NUM_THREADS={cores}
+{setup}{threads_of_job}
 {finish}
 {end}
 )
@@ -84,7 +85,7 @@ _TRAIN = """\
 {directives}
 set -e
 cd {here}
-{setup}export OMP_NUM_THREADS={threads} MKL_NUM_THREADS={threads}
+{setup}{threads_of_worker}
 
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 port=$((20000 + SLURM_JOB_ID % 20000))
@@ -122,8 +123,7 @@ def array_jobs(queue: QueueFile, run_command: Sequence[str], run: Path, stage: s
         stage=stage,
         workers=queue.workers,
         jobs=queue.jobs,
-        cores=queue.cores,
-        threads=queue.threads,
+        threads_of_job=_threads(queue.cores),
         common=shlex.join([*common, *_asked(queue)]),
         begin=shlex.join([*command, "--begin", stage]),
         work=_SHARED_NODE.format(last=queue.workers_per_job - 1, work=work) if many else work,
@@ -141,7 +141,6 @@ def training_job(queue: QueueFile, script: Path, arguments: Sequence[str]) -> st
         script=shlex.join(words),
         jobs=queue.jobs,
         per_node=queue.workers_per_job,
-        threads=queue.threads,
         restarts=_RESTARTS,
         directives="\n".join(f"#SBATCH {word}" for word in _asked(queue)),
         python=shlex.join(_python(queue)),
@@ -152,6 +151,10 @@ def training_job(queue: QueueFile, script: Path, arguments: Sequence[str]) -> st
 
 def _python(queue: QueueFile) -> list[str]:
     return [queue.python or sys.executable]
+
+
+def _threads(n: int) -> str:
+    return "export " + " ".join(f"{name}={n}" for name in THREADS)
 
 
 def _asked(queue: QueueFile) -> list[str]:
@@ -182,6 +185,7 @@ def _place(queue: QueueFile) -> dict[str, str]:
             f"shared = {queue.shared!r} must be a path without spaces, which sbatch would split"
         )
     return {
+        "threads_of_worker": _threads(queue.threads),
         "here": shlex.quote(str(Path.cwd())),
         "shared": shlex.quote(queue.shared),
         "setup": "".join(f"{line}\n" for line in queue.setup),

@@ -59,7 +59,7 @@ def test_work_then_the_stage_gives_the_bytes_of_the_plain_stage(
             if line.startswith(f"embedding with {name}: ")
         ]
         assert len(mine) == 3 and sum(mine) == run.proteins().n_residues
-    assert all(list((draft / CLAIMS).iterdir()) == [] for draft in drafts(run))
+    assert all(list(draft.glob(CLAIMS)) == [] for draft in drafts(run))
     made = {d.parent: sorted(f.name for f in d.glob("*.safetensors")) for d in drafts(run)}
     assert all(len(names) > 10 for names in made.values())
 
@@ -85,13 +85,12 @@ def test_the_stage_alone_finishes_what_workers_left(begun: tuple[Run, EmbedParam
     """A worker that was killed leaves its claim and half a shard."""
     run, params = begun
     for draft in drafts(run):
-        (draft / CLAIMS).mkdir()
-        (draft / CLAIMS / "00000.claim").write_text("{}")
+        (draft / "00000.claim").write_text("{}")
         (draft / ".shard_00000.safetensors.1234abcd.tmp").write_text("half")
     STAGES["embed"].call(run, params)
     files = [path.name for path in (run.folder / "embeddings").rglob("*")]
-    assert not {TASK, CLAIMS, "proteins.parquet"} & set(files)
-    assert not [name for name in files if name.startswith(".")]
+    assert not {TASK, "proteins.parquet"} & set(files)
+    assert not [name for name in files if name.startswith(".") or name.endswith(".claim")]
 
 
 def test_a_stage_that_nobody_began_is_refused(tiny_run: Run, tmp_path: Path) -> None:
@@ -165,10 +164,9 @@ def test_one_worker_waits_for_a_shard_that_another_holds(
 ) -> None:
     """It ends only when none is missing; a claim that nobody renews lapses."""
     run, _ = begun
-    folder = drafts(run)[0] / CLAIMS
-    folder.mkdir()
+    folder = drafts(run)[0]
     (folder / "00000.claim").write_text("{}")
     work(run, "embed", lambda _: None, lease=0.5)
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob(CLAIMS)) == []
     with Claims(folder).holding(0) as ours:
         assert ours

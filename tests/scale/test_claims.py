@@ -52,7 +52,7 @@ sys.path.insert(0, sys.argv[1])
 from interplm_nb.scale.claims import ClaimWorkers
 from tests.scale.test_claims import Squares
 folder, n, seconds, lease = Path(sys.argv[2]), int(sys.argv[3]), *map(float, sys.argv[4:])
-ClaimWorkers(folder / "claims", lease).complete(Squares(folder, n, seconds), lambda _: None)
+ClaimWorkers(folder, lease).complete(Squares(folder, n, seconds), lambda _: None)
 """
 
 
@@ -81,7 +81,7 @@ def test_four_processes_compute_each_shard_once(tmp_path: Path) -> None:
     assert sorted(by) == list(range(60))
     assert all(len(who) == 1 for who in by.values())
     assert [int((tmp_path / f"{i}").read_text()) for i in range(60)] == [i**2 for i in range(60)]
-    assert list((tmp_path / "claims").iterdir()) == []
+    assert list(tmp_path.glob("*.claim")) == []
 
 
 def test_the_shard_of_a_killed_process_is_taken_over(
@@ -91,9 +91,9 @@ def test_the_shard_of_a_killed_process_is_taken_over(
     wait_for(tmp_path / "computed_0")
     process.kill()
     process.wait()
-    (claim,) = (tmp_path / "claims").glob("*.claim")
+    (claim,) = tmp_path.glob("*.claim")
     assert json.loads(claim.read_text())["pid"] == process.pid
-    ClaimWorkers(tmp_path / "claims", 0.5).complete(Squares(tmp_path, 1), lambda _: None)
+    ClaimWorkers(tmp_path, 0.5).complete(Squares(tmp_path, 1), lambda _: None)
     assert (tmp_path / "0").read_text() == "0"
     assert computed(tmp_path) == {0: [str(process.pid), str(os.getpid())]}
     assert f'"pid": {process.pid}' in caplog.text and "has lapsed" in caplog.text
@@ -102,7 +102,7 @@ def test_the_shard_of_a_killed_process_is_taken_over(
 def test_a_process_that_takes_longer_than_a_lease_keeps_its_shard(tmp_path: Path) -> None:
     process = started(tmp_path, 1, 3, 1)
     wait_for(tmp_path / "computed_0")
-    ClaimWorkers(tmp_path / "claims", 1).complete(Squares(tmp_path, 1), lambda _: None)
+    ClaimWorkers(tmp_path, 1).complete(Squares(tmp_path, 1), lambda _: None)
     assert process.wait(60) == 0
     assert computed(tmp_path) == {0: [str(process.pid)]}
 
@@ -111,7 +111,7 @@ def test_a_paused_process_changes_nothing(tmp_path: Path) -> None:
     process = started(tmp_path, 1, 1, 0.5)
     wait_for(tmp_path / "computed_0")
     process.send_signal(signal.SIGSTOP)
-    ClaimWorkers(tmp_path / "claims", 0.5).complete(Squares(tmp_path, 1), lambda _: None)
+    ClaimWorkers(tmp_path, 0.5).complete(Squares(tmp_path, 1), lambda _: None)
     process.send_signal(signal.SIGCONT)
     assert process.wait(60) == 0
     assert len(computed(tmp_path)[0]) == 2  # and the result is the same
@@ -154,29 +154,27 @@ class Failing(Squares):
 
 def test_a_shard_that_fails_is_named_and_its_claim_is_given_back(tmp_path: Path) -> None:
     with pytest.raises(ClusterError) as error:
-        ClaimWorkers(tmp_path / "claims").complete(
+        ClaimWorkers(tmp_path).complete(
             Failing(tmp_path, ValueError("not a protein")), lambda _: None
         )
     assert str(error.value) == ("squaring: shard 7 (2 proteins, P7a to P7b) failed: not a protein")
-    assert list((tmp_path / "claims").iterdir()) == []
+    assert list(tmp_path.glob("*.claim")) == []
 
 
 def test_a_disk_that_fails_for_a_moment_is_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "interplm_nb"):
-        ClaimWorkers(tmp_path / "claims").complete(
+        ClaimWorkers(tmp_path).complete(
             Failing(tmp_path, OSError("stale handle"), times=2), lambda _: None
         )
     assert (tmp_path / "7").read_text() == "49"
     assert caplog.messages.count("shard 7 of squaring is tried again: stale handle") == 2
     with pytest.raises(ClusterError, match=r"shard 7 \(2 proteins, P7a to P7b\) failed: stale"):
         (tmp_path / "7").unlink()
-        ClaimWorkers(tmp_path / "claims").complete(
-            Failing(tmp_path, OSError("stale handle")), lambda _: None
-        )
+        ClaimWorkers(tmp_path).complete(Failing(tmp_path, OSError("stale handle")), lambda _: None)
 
 
 def test_work_that_was_removed_is_said(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="gone is gone: another command ended this work or"):
-        ClaimWorkers(tmp_path / "gone" / "claims").complete(Squares(tmp_path), lambda _: None)
+        ClaimWorkers(tmp_path / "gone").complete(Squares(tmp_path), lambda _: None)

@@ -54,7 +54,7 @@ def test_embeddings_by_jobs_have_the_same_bytes(slurm: str, tmp_path: Path) -> N
         assert all(address.startswith("tls://") for address in devices)
         assert "(dashboard: http://127.0.0.1:" in workers.where
         there = embed_to(
-            model, PROTEINS, [3], lambda _: tmp_path / "there", workers=workers, **settings
+            model, PROTEINS, [3], lambda _: tmp_path / "there", scale=workers, **settings
         )
     here = embed_to(model, PROTEINS, [3], lambda _: tmp_path / "here", **settings)
     files = sorted(here[3].path.iterdir())
@@ -111,10 +111,10 @@ def test_a_queue_that_is_full_is_shown(
 
 PROFILE = """
 [proteins]
-max_proteins = 300
+max_proteins = 120
 [embed]
 plm = "esm2-mini"
-tokens_per_batch = 2000
+tokens_per_batch = 1000
 [train]
 d_sae = 64
 steps = 40

@@ -3,12 +3,10 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from interplm_nb.scale.address import workers_at
 from interplm_nb.scale.dask_workers import DaskWorkers
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.torchrun import torchrun_on
@@ -27,13 +25,6 @@ train_on(residue_batches("streamed", folder, 32), {{folder: CONFIGS["topk"]}}, 2
 """
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def workers() -> Iterator[DaskWorkers]:
-    with workers_at("local:2") as found:
-        assert isinstance(found, DaskWorkers)
-        yield found
 
 
 def test_two_workers_train_as_two_processes_do(workers: DaskWorkers, tmp_path: Path) -> None:
