@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from interplm_nb.scale.errors import ClusterError
-from interplm_nb.scale.shard_task import MOST_TRIES, ShardTask, Update, failed
+from interplm_nb.scale.shard_task import ShardTask, Update, failed
+from interplm_nb.scale.tries import MOST_TRIES
 from interplm_nb.shards import draft_of
 
 LEASE = 300.0

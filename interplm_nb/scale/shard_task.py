@@ -6,9 +6,6 @@ from typing import Protocol, runtime_checkable
 Update = Callable[[int], object]
 """Takes the number of residues that are finished since the last call."""
 
-MOST_TRIES = 3
-"""Times that a shard is tried whose file could not be read or written, or whose scheduler went."""
-
 
 class ShardTask(Protocol):
     """Work in shards of residues, each with one result on disk.
