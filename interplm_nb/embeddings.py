@@ -36,6 +36,8 @@ from interplm_nb.shards import (
 KIND, VERSION = "Embeddings", 2
 _SHARD_BYTES = 2**27
 _PROTEINS = "proteins.parquet"
+TASK, CLAIMS = "task.json", "*.claim"
+"""In a draft whose shards other processes take: what the task is, and who computes which."""
 _log = logging.getLogger(__name__)
 
 
@@ -462,7 +464,9 @@ class EmbeddingsWriter:
         with _alone_in(self.draft):
             if self.draft.exists() or not self._is_mine(self.path):
                 self._check_complete()
-                remove(self.draft / _PROTEINS)
+                for name in (_PROTEINS, TASK, CLAIMS):
+                    for shared in self.draft.glob(name):
+                        remove(shared)
                 remove(self.path)
                 self.draft.rename(self.path)
             # Of workers that were killed, or that still compute for a process that was.

@@ -20,8 +20,8 @@ def add_scheduler(command: argparse.ArgumentParser) -> None:
         "--scheduler",
         default="",
         metavar="ADDRESS",
-        help="compute shards on a Dask cluster: local:N for N processes on this machine, or "
-        "tcp://HOST:PORT (default: in one process)",
+        help="compute shards on a Dask cluster: local:N for N processes on this machine, "
+        "tcp://HOST:PORT, or a .toml file that describes a queue of jobs (default: in one process)",
     )
 
 

@@ -1,5 +1,5 @@
 """The command line: run, data, models, score, look, annotate, discover, rank, follow, spatial,
-contacts, interpret, steer, explore, notebooks, verify.
+contacts, interpret, steer, explore, notebooks, verify, work, slurm.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -27,9 +27,11 @@ from interplm_nb.cli.process import end_in_order, place_for_caches, write_plainl
 from interplm_nb.cli.rank import add_rank_command
 from interplm_nb.cli.run import add_run_command
 from interplm_nb.cli.score import add_score_command
+from interplm_nb.cli.slurm import add_slurm_command
 from interplm_nb.cli.spatial import add_spatial_command
 from interplm_nb.cli.steer import add_steer_command
 from interplm_nb.cli.verify import add_verify_command
+from interplm_nb.cli.work import add_work_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.readers.report import InputError
 from interplm_nb.scale.errors import ClusterError
@@ -169,6 +171,8 @@ def _parser() -> argparse.ArgumentParser:
     add_steer_command(commands, _add, _say)
     add_explore_commands(commands, _add, _say)
     add_verify_command(commands, _add, _say)
+    add_work_command(commands, _add, _say)
+    add_slurm_command(commands, _add, _say)
     return parser
 
 

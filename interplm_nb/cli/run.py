@@ -3,11 +3,15 @@
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interplm_nb.cli.arguments import add_device, add_scheduler, add_strict
 from interplm_nb.cli.paths import a_path
+
+if TYPE_CHECKING:
+    from interplm_nb.pipeline.runner import Request
 
 _EXAMPLES = """\
 PROFILE is a packaged profile (demo, laboratory, proteomes, esm2-8m, sweep-8m) or the path of a
@@ -39,6 +43,32 @@ def add_run_command(
     command = add(
         commands, "run", "run a profile: from protein files to scored features", _EXAMPLES
     )
+    add_run_arguments(command)
+    command.add_argument(
+        "--from",
+        dest="first",
+        default="proteins",
+        metavar="STAGE",
+        help="start here; keep the earlier stages as they are",
+    )
+    command.add_argument("--force", metavar="STAGE", help="redo this stage and all later ones")
+    command.add_argument(
+        "--begin",
+        default="",
+        metavar="STAGE",
+        help="do the stages before this one, and list its shards for interplm-nb work",
+    )
+    add_scheduler(command)
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check everything and estimate time, memory and disk; start nothing",
+    )
+    command.set_defaults(do=lambda options: _run(options, say))
+
+
+def add_run_arguments(command: argparse.ArgumentParser) -> None:
+    """What a run is made of; `requested` reads it."""
     command.add_argument(
         "profile",
         metavar="PROFILE",
@@ -55,37 +85,27 @@ def add_run_command(
         metavar="stage.name=value",
         help="set a parameter; can be repeated",
     )
-    command.add_argument(
-        "--from",
-        dest="first",
-        default="proteins",
-        metavar="STAGE",
-        help="start here; keep the earlier stages as they are",
-    )
-    command.add_argument("--force", metavar="STAGE", help="redo this stage and all later ones")
     add_device(command)
-    add_scheduler(command)
     add_strict(command)
-    command.add_argument(
-        "--dry-run",
-        action="store_true",
-        help="check everything and estimate time, memory and disk; start nothing",
-    )
-    command.set_defaults(do=lambda options: _run(options, say))
+
+
+def requested(options: argparse.Namespace) -> "Request":
+    """The run that a person asks for, in this process."""
+    from interplm_nb.pipeline.runner import Request
+
+    settings = [*options.settings, *(["proteins.strict=true"] if options.strict else [])]
+    return Request(options.profile, options.out, settings, device=options.device)
 
 
 def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
-    from interplm_nb.pipeline.runner import Request, run
+    from interplm_nb.pipeline.runner import run
 
-    settings = [*options.settings, *(["proteins.strict=true"] if options.strict else [])]
-    request = Request(
-        options.profile,
-        options.out,
-        settings,
-        options.first,
-        options.force,
-        options.device,
-        options.scheduler,
+    request = replace(
+        requested(options),
+        first=options.first,
+        force=options.force,
+        scheduler=options.scheduler,
+        begin=options.begin,
     )
     if options.dry_run:
         from interplm_nb.stages.estimate import estimated
@@ -95,6 +115,8 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     from interplm_nb.stages.estimate import expected
 
     done = run(request, say, sys.stderr if sys.stderr.isatty() else None, expected)
+    if request.begin:
+        return
     say(
         f"{done.folder}: all stages are done. Next: "
         f"interplm-nb score {quote(str(options.out))}, "

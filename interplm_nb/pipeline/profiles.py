@@ -10,6 +10,7 @@ from typing import Any
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.parameters import PLACE, StageParameters, unknown_name
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES
+from interplm_nb.scale.address import absolute
 
 _TOP_LEVEL = ("about", "required")
 
@@ -29,7 +30,7 @@ class Profile:
     def at(self, run: str, device: str, scheduler: str = "") -> dict[str, StageParameters]:
         """The same parameters, at a place; file names become absolute, because a notebook runs in
         the run's folder."""
-        place = {"run": run, "device": device, "scheduler": scheduler}
+        place = {"run": run, "device": device, "scheduler": absolute(scheduler)}
         return {
             name: type(p).checked(
                 {

@@ -28,6 +28,7 @@ from interplm_nb.pipeline.preflight import (
 from interplm_nb.pipeline.profiles import Profile, asking_for, load
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_model import RunModel
+from interplm_nb.pipeline.shard_work import work_command
 from interplm_nb.pipeline.stage_table import REQUIRED, STAGES, stage_named
 from interplm_nb.pipeline.time_left import TimeLeft, every_minute
 from interplm_nb.saving import remove
@@ -51,6 +52,8 @@ class Request:
     force: str | None = None
     device: str = "auto"
     scheduler: str = ""
+    begin: str = ""
+    """A stage whose shards are only listed, for `shard_work`; nothing after it is done."""
     notebooks: Path | None = field(default=None, compare=False)
 
     def command(self) -> str:
@@ -59,6 +62,7 @@ class Request:
         words += [word for setting in self.settings for word in ("-p", setting)]
         words += ["--device", self.device] if self.device != "auto" else []
         words += ["--scheduler", self.scheduler] if self.scheduler else []
+        words += ["--begin", self.begin] if self.begin else []
         return shlex.join(words)
 
 
@@ -95,7 +99,7 @@ def run(
             run.clear_drafts()
             profile = fitted(run, profile, say)
             _stages(run, profile, request, folder, _Work(descriptor, say, progress, expect))
-            if (folder / EXPLORE).is_file():
+            if (folder / EXPLORE).is_file() and not request.begin:
                 prepare(run.folder)  # the lessons' tables link to it
     except StageError as error:
         raise StageError(f"{error}\nresume with: {request.command()}") from None
@@ -113,6 +117,8 @@ def asked(request: Request) -> Profile:
     """The requested profile, checked as far as possible without a model."""
     for stage in (request.first, *([request.force] if request.force else [])):
         stage_named(stage)
+    if request.begin:
+        _ = stage_named(request.begin).begin
     profile = load(request.profile, request.settings)
     _check_asked(profile, request)
     check_device(request.device)
@@ -166,6 +172,8 @@ def _stages(
             run.clear(stage)
         elif manifest.is_current(run, params, now):
             say(f"{name}: unchanged, skipped")
+            if stage == request.begin:
+                return
             continue
         if not judged and stage != REQUIRED[0]:
             ahead = {s: p for s, p in profile.stages.items() if order.index(s) >= number}
@@ -173,6 +181,10 @@ def _stages(
             _judge(with_proteins, ahead, say)
             judged = True
             left.seconds = _expected(with_proteins, stages, work.expect)
+        if stage == request.begin:
+            STAGES[stage].begin(run, params)
+            say(f"{name}: begun; compute its shards with: {work_command(request.out, stage)}")
+            return
         _stage(run, params, now, folder / f"{name}.ipynb", work, left)
 
 

@@ -69,6 +69,8 @@ class Stage:
     """Files and folders that it makes, relative to the run."""
     optional: bool = False
     """Whether it runs only where a profile has its table."""
+    begun_by: str = ""
+    """`module:function` that lists its shards for other processes; empty where none can help."""
 
     @property
     def name(self) -> str:
@@ -83,8 +85,23 @@ class Stage:
     @property
     def call(self) -> Callable[..., Any]:
         """The stage's function: it takes a run and the stage's parameters."""
-        module, _, function = self.function.partition(":")
-        return getattr(importlib.import_module(module), function)
+        return _imported(self.function)
+
+    @property
+    def begin(self) -> Callable[..., None]:
+        """What lists the stage's shards; it takes the same. PipelineError where there is none."""
+        if not self.begun_by:
+            able = ", ".join(stage.name for stage in STAGES.values() if stage.begun_by)
+            raise PipelineError(
+                f"stage {self.name!r} is not computed in shards by other processes; those that "
+                f"are: {able}"
+            )
+        return _imported(self.begun_by)
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)
 
 
 def _files(sources: tuple[str, ...], *contents: Content) -> tuple[str, ...]:
@@ -111,6 +128,7 @@ STAGES = {
             function="interplm_nb.stages.embed:embed",
             reads=("proteins",),
             outputs=(EMBEDDINGS,),
+            begun_by="interplm_nb.stages.embed:begin",
         ),
         Stage(
             number="03",

@@ -49,7 +49,7 @@ def load(name_or_path: str | Path, device: str = "auto", dtype: str = "auto") ->
     from interplm_nb.plm.address import remember
 
     model = loading.load(name_or_path, device, dtype)
-    remember(model, name_or_path, device, dtype)
+    remember(model, name_or_path, device)
     return model
 
 

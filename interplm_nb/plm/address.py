@@ -43,10 +43,12 @@ _ADDRESSES: dict[str, PLMAddress] = {}
 """Of the models that this process has loaded, by revision, which identifies the weights."""
 
 
-def remember(model: "PLM", name_or_path: str | Path, device: str, dtype: str) -> None:
-    """Called for every model that is loaded."""
+def remember(model: "PLM", name_or_path: str | Path, device: str) -> None:
+    """Called for every model that is loaded. What "auto" chose of the arithmetic stays: another
+    machine would choose otherwise."""
     path = Path(name_or_path).expanduser()
     name = str(path.resolve() if path.exists() else name_or_path)
+    dtype = str(model.dtype).removeprefix("torch.")
     _ADDRESSES[model.revision] = PLMAddress(name, device, dtype, model.revision)
 
 

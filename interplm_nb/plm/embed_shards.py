@@ -7,12 +7,16 @@ from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 import numpy as np
 from torch import Tensor
 
-from interplm_nb.embeddings import EmbeddingsWriter
+from interplm_nb.embeddings import TASK, EmbeddingsWriter
 from interplm_nb.joined_layers import JoinedLayers, joined_of
 from interplm_nb.plm.address import PLMAddress, address_of
 from interplm_nb.plm.protocol import PLM
+from interplm_nb.saving import read_json, write_json
+from interplm_nb.scale.installed import differences, installed
 from interplm_nb.scale.shard_task import Update
 from interplm_nb.shards import Stored
+
+KIND, VERSION = "EmbedShards", 1
 
 Long: TypeAlias = Literal["refuse", "window"]
 """What is done with proteins that are longer than the model reads; see `PLM.embed`."""
@@ -100,6 +104,20 @@ class EmbedShards:
                 writer.write(rows + first, own)
             update(len(rows))
 
+    def share(self) -> None:
+        """Write what the task is into its first draft, for processes that open it with `shared`."""
+        for writer in self._writers.values():
+            writer.share_proteins()
+        record = {
+            "type": KIND,
+            "version": VERSION,
+            "installed": installed(),
+            "plm": address_of(self._plm)._asdict(),
+            "drafts": [[layer, w.draft.name] for layer, w in self._writers.items()],
+            "settings": self._settings,
+        }
+        write_json(record, self._first.draft / TASK)
+
     def __reduce__(self) -> tuple[Callable[..., "EmbedShards"], tuple[Any, ...]]:
         address = address_of(self._plm)
         for writer in self._writers.values():
@@ -111,6 +129,20 @@ class EmbedShards:
 def arrays(found: Mapping[int, Tensor]) -> dict[int, np.ndarray]:
     """float32 arrays of the layers of a batch."""
     return {layer: values.float().cpu().numpy() for layer, values in found.items()}
+
+
+def shared(draft: Path) -> EmbedShards:
+    """The task that `EmbedShards.share` wrote into a draft. ValueError where other versions are
+    installed here, or other weights are found."""
+    record = read_json(draft / TASK, KIND, VERSION)
+    if other := differences(record["installed"], installed()):
+        raise ValueError(
+            f"{draft} was begun with other versions than are installed here: {other}; install the "
+            "same ones, as others can give other numbers"
+        )
+    # A name of a folder next to it, whatever the record says: a run may come from somebody else.
+    drafts = tuple((int(n), str(draft.with_name(Path(name).name))) for n, name in record["drafts"])
+    return _reopened(PLMAddress(**record["plm"]), drafts, EmbedSettings(**record["settings"]))
 
 
 def _reopened(

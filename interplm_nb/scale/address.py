@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from interplm_nb.cores import usable_cores
 from interplm_nb.scale.errors import ClusterError
+from interplm_nb.scale.queue_file import QueueFile
 from interplm_nb.scale.shard_task import ThisProcess, Workers
 from interplm_nb.scale.worker_output import code_to_redirect, quiet
 from interplm_nb.scratch import scratch_folder
@@ -23,8 +24,9 @@ Scale: TypeAlias = "str | Client | Workers"
 """Who computes: an address (empty: this process), a connected client, or workers that are open."""
 
 FORMS = (
-    "give local:N for N processes on this machine, or the address of a Dask scheduler "
-    "(tcp://HOST:PORT or tls://HOST:PORT)"
+    "give local:N for N processes on this machine, the address of a Dask scheduler "
+    "(tcp://HOST:PORT or tls://HOST:PORT), or a .toml file that describes a queue "
+    "(`interplm-nb slurm example` prints one)"
 )
 NEEDED = (
     "a cluster needs Dask, which is not installed: pip install 'interplm-nb[scale]', here and on "
@@ -37,7 +39,10 @@ _log = logging.getLogger(__name__)
 
 
 def check_address(address: str) -> None:
-    """ClusterError unless `address` has one of `FORMS`; starts and imports nothing."""
+    """ClusterError unless `address` has one of `FORMS`; starts nothing and imports no Dask."""
+    if is_file(address):
+        QueueFile.read(Path(address).expanduser())
+        return
     kind, _, rest = address.partition(":")
     if kind == "local":
         if not rest.isdecimal() or not 1 <= int(rest) <= usable_cores():
@@ -47,6 +52,16 @@ def check_address(address: str) -> None:
             )
     elif address and not (kind in ("tcp", "tls") and rest.startswith("//")):
         raise ClusterError(f"--scheduler {address}: {FORMS}")
+
+
+def is_file(address: str) -> bool:
+    """Whether an address is that of a file which describes a queue."""
+    return address.endswith(".toml")
+
+
+def absolute(address: str) -> str:
+    """The same address for a process that works in another folder."""
+    return str(Path(address).expanduser().resolve()) if is_file(address) else address
 
 
 @contextmanager
@@ -87,6 +102,11 @@ def workers_at(address: Scale = "") -> Iterator[Workers]:
     elif address.startswith("local:"):
         with _local(int(address.removeprefix("local:"))) as (client, printed):
             yield DaskWorkers(client, printed)
+    elif is_file(address):
+        from interplm_nb.scale.queue_cluster import queued
+
+        with queued(Path(address).expanduser()) as client:
+            yield DaskWorkers(client)
     else:
         with _connected(address) as client:
             yield DaskWorkers(client)

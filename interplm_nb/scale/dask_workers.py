@@ -17,7 +17,7 @@ from distributed.scheduler import KilledWorker
 from interplm_nb.scale.cluster_watch import ClusterWatch
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.installed import differences, installed
-from interplm_nb.scale.shard_task import ShardTask, Update
+from interplm_nb.scale.shard_task import ShardTask, Update, failed
 from interplm_nb.scale.tries import MOST_TRIES, Tries
 from interplm_nb.scale.worker_output import last_lines
 
@@ -147,9 +147,7 @@ class DaskWorkers:
         _log.warning("shard %d of %s is tried again", shard, task.label)
 
     def _why(self, task: ShardTask, shard: int, future: Future) -> str:
-        names = task.accessions(shard)
-        proteins = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-        which = f"{task.label}: shard {shard} ({len(names)} proteins, {proteins}) failed"
+        which = failed(task, shard)
         if future.status in ("cancelled", "lost"):
             return f"{which}: its scheduler lost it {MOST_TRIES} times. {_KEPT}"
         error: Any = future.exception()

@@ -61,3 +61,10 @@ class ThisProcess:
         """See `Workers`."""
         for shard in task.missing():
             task.compute(shard, update)
+
+
+def failed(task: ShardTask, shard: int) -> str:
+    """The beginning of a sentence: which shard of a task failed, and its proteins."""
+    names = task.accessions(shard)
+    proteins = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return f"{task.label}: shard {shard} ({len(names)} proteins, {proteins}) failed"

@@ -1,6 +1,7 @@
 """Stage `embed`: one vector per residue, from the protein language model and from its control with
 shuffled weights."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,12 +11,14 @@ import polars as pl
 
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.pipeline import manifest
+from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.model_choice import settled
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import EmbedParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.proteins import Proteins
 from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.claims import ForOthers, NotComputedError
 from interplm_nb.scale.shard_task import Workers
 
 if TYPE_CHECKING:
@@ -41,8 +44,6 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
 
     After a kill it resumes with the next shard.
     """
-    from interplm_nb import plm
-    from interplm_nb.plm.record import check_layer
     from interplm_nb.readers.arrays import embeddings_from
 
     if isinstance(run, RunToRead):
@@ -56,14 +57,11 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
         own = embeddings_from(path, proteins, folder, layer=params.layer, stored=params.stored)
         device, dtype, control = "cpu", "float32", None
     else:
-        model = plm.load(params.plm, params.device, params.dtype)
-        for layer in params.joined or [params.layer]:
-            check_layer(model, layer)
-        copies = (model, False), (model.shuffled(params.shuffled_seed), True)
+        model, shuffled = _copies(params)
         with workers_at(params.scheduler) as workers:
             own, control = (
-                _embedded(run, copy, proteins, params, workers, shuffled)
-                for copy, shuffled in copies
+                _embedded(run, copy, proteins, params, workers, copy is shuffled)
+                for copy in (model, shuffled)
             )
         device, dtype = str(model.device), str(model.dtype).split(".")[-1]
     spread = _spreads([e for e in (own, control) if e is not None], proteins)
@@ -82,6 +80,33 @@ def embed(run: Run, params: EmbedParameters) -> EmbedStage:
         **joined,
     )
     return _made(run)
+
+
+def begin(run: Run, params: EmbedParameters) -> None:
+    """List the shards of the model and of its shuffled copy for other processes, which compute them
+    (`pipeline.shard_work`). The stage itself then has little left to do."""
+    if params.arrays:
+        raise PipelineError(
+            "embed.arrays: embeddings are read from a file, so there are no shards to share; run "
+            "the stage as it is"
+        )
+    params = settled(run, params)
+    manifest.begin(run, params)
+    model, shuffled = _copies(params)
+    for copy in (model, shuffled):
+        with suppress(NotComputedError):
+            _embedded(run, copy, run.proteins(), params, ForOthers(), copy is shuffled)
+
+
+def _copies(params: EmbedParameters) -> tuple["PLM", "PLM"]:
+    """The model, and its copy with shuffled weights."""
+    from interplm_nb import plm
+    from interplm_nb.plm.record import check_layer
+
+    model = plm.load(params.plm, params.device, params.dtype)
+    for layer in params.joined or [params.layer]:
+        check_layer(model, layer)
+    return model, model.shuffled(params.shuffled_seed)
 
 
 def _embedded(

@@ -151,7 +151,7 @@ def test_other_versions_are_refused(
         ("local:0", "local takes a number of processes from 1 to the"),
         ("local:9999", "cores of this machine, such as local:"),
         ("local", "local takes a number"),
-        ("localhost:8786", "give local:N for N processes on this machine, or the address of"),
+        ("localhost:8786", "give local:N for N processes on this machine, the address of a Dask"),
         ("tcp://127.0.0.1:1", r"no scheduler answered at tcp://127\.0\.0\.1:1 within"),
     ],
 )

@@ -1,0 +1,45 @@
+"""torchrun on the workers of a Dask cluster: the weights of torchrun on this machine."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interplm_nb.scale.dask_workers import DaskWorkers
+from interplm_nb.scale.errors import ClusterError
+from interplm_nb.scale.torchrun import torchrun_on
+
+TRAINING = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+import torch
+torch.set_num_threads(1)
+from pathlib import Path
+from interplm_nb.sae.training.train import train_on
+from tests.sae.gaussian_training import CONFIGS, on_cpu
+from tests.sae.residue_batches import residue_batches
+folder = Path(sys.argv[1])
+train_on(residue_batches("streamed", folder, 32), {{folder: CONFIGS["topk"]}}, 20, on_cpu())
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_workers_train_as_two_processes_do(workers: DaskWorkers, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(TRAINING)
+    torchrun_on(workers.client, script, [str(tmp_path / "dask")])
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([*torchrun, script, str(tmp_path / "here")], check=True, env=environment)
+    here, dask = (tmp_path / name / "sae.safetensors" for name in ("here", "dask"))
+    assert here.read_bytes() == dask.read_bytes()
+
+
+def test_a_script_that_fails_is_quoted(workers: DaskWorkers, tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("raise SystemExit('no proteins')")
+    with pytest.raises(ClusterError, match=r"train\.py failed on worker tls://(.|\n)*no proteins"):
+        torchrun_on(workers.client, script)
