@@ -43,6 +43,13 @@ class EmbedSettings(TypedDict, total=False):
     progress: bool
 
 
+def check_settings(settings: EmbedSettings) -> None:
+    """TypeError for a keyword that is no setting, as a function without `**settings` raises."""
+    for name in settings.keys() - EmbedSettings.__annotations__.keys():
+        known = ", ".join(EmbedSettings.__annotations__)
+        raise TypeError(f"unexpected keyword argument {name!r}; the settings are {known}")
+
+
 class EmbedShards:
     """The shards that drafts of embeddings lack: a `ShardTask`.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from interplm_nb.embeddings import Embeddings, EmbeddingsWriter
 from interplm_nb.joined_layers import JoinedLayers
-from interplm_nb.plm.embed_shards import EmbedSettings, EmbedShards, Long, arrays
+from interplm_nb.plm.embed_shards import EmbedSettings, EmbedShards, Long, arrays, check_settings
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.progress import progress_bar
 from interplm_nb.proteins import Proteins
@@ -70,6 +70,7 @@ def embed_to(
     >>> np.array_equal(again[3][:], found[3][:])
     True
     """
+    check_settings(settings)
     stored = settings.get("stored", "float32")
     width = max(plm.widths[k] for k in layers)
     shard_rows = settings.get("shard_rows") or _shard_rows(plm, width, settings)
@@ -127,6 +128,7 @@ def join_to(
     >>> embeddings[0:4].shape == (4, 3 * plm.widths[1]), embeddings.joined == joined
     (True, True)
     """
+    check_settings(settings)
     layer, stored = joined.layers[-1], settings.get("stored", "float32")
     found = _existing(folder, plm, proteins, layer, stored, joined)
     if found is not None:

@@ -253,3 +253,10 @@ sys.exit(0 if most - before < 24 * 1024 else f"{most - before} KiB")
         check=False,
     )
     assert found.returncode == 0, found.stderr
+
+
+def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
+    proteins = Proteins.from_sequences({"P1": "MKT"})
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shards'; the settings are"):
+        embed_to(toy(), proteins, [1], lambda _: tmp_path / "e", shards=3)
+    assert not list(tmp_path.iterdir())
