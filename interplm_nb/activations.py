@@ -6,7 +6,7 @@ encoded by the SAE, or `max`, a fraction of the feature's maximum over a stated 
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -44,6 +44,13 @@ __all__ = [
 ]
 
 Unit = Literal["raw", "max"]
+
+
+ORIGIN = ("plm", "plm_revision", "layer", "sae")
+"""What identifies features: equal numbers of two SAEs are different features."""
+
+BytesOf = Callable[[Path, np.ndarray | None, str | None], CheckedBytes]
+"""How a large file is read; as `CheckedBytes.of_file`."""
 
 
 class ActivationBlock(NamedTuple):
@@ -109,8 +116,13 @@ class FeatureActivations:
         self.about = dict(about)
 
     @classmethod
-    def open(cls, folder: Path, proteins: Proteins) -> Self:
-        """Open a store that `ActivationsWriter` wrote for these proteins; loads no values yet."""
+    def open(
+        cls, folder: Path, proteins: Proteins, bytes_of: BytesOf = CheckedBytes.of_file
+    ) -> Self:
+        """Open a store that `ActivationsWriter` wrote for these proteins; loads no values yet.
+
+        `bytes_of` opens its large files, which may be in an object store.
+        """
         if not (folder / "about.json").exists():
             raise FileNotFoundError(
                 f"{folder}: no feature activations here; run the stage 'activations'"
@@ -123,7 +135,8 @@ class FeatureActivations:
                 f"{proteins.sequence_hash[:19]}); open it with the proteins of its own run"
             )
         sums = {name: from_text(text) for name, text in about.pop("sums", {}).items()}
-        return cls(_Stored(folder, about["n_features"], sums), proteins, about["unit"], about)
+        stored = _Stored(folder, about["n_features"], sums, bytes_of)
+        return cls(stored, proteins, about["unit"], about)
 
     @classmethod
     def from_dense(cls, values: np.ndarray, proteins: Proteins, unit: Unit = "raw") -> Self:
@@ -395,11 +408,13 @@ class _InMemory(_Entries):
 
 
 class _Stored(_Entries):
-    def __init__(self, folder: Path, n_features: int, sums: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self, folder: Path, n_features: int, sums: Mapping[str, np.ndarray], bytes_of: BytesOf
+    ) -> None:
         self.n_features = n_features
         self._folder, self._sums = folder, sums
         self._by_residue, self._by_feature = (
-            _SortedTable(folder / f"{name}.parquet", key, sums.get(name))
+            _SortedTable(folder / f"{name}.parquet", key, sums.get(name), bytes_of)
             for name, key in zip(ORDERS, ("row", "feature"), strict=True)
         )
 
@@ -441,17 +456,18 @@ class _Stored(_Entries):
 class _SortedTable:
     """A Parquet file sorted by one column; row-group statistics locate a range of it.
 
-    Its footer and each row group are compared with `sums` when first read.
+    Its footer and each row group are compared with `sums` when first read. Neighbouring groups are
+    asked for together, so that a range of keys in an object store is one piece of the file.
     """
 
-    def __init__(self, path: Path, key: str, sums: np.ndarray | None) -> None:
-        self._path, self._sums = path, sums
+    def __init__(self, path: Path, key: str, sums: np.ndarray | None, bytes_of: BytesOf) -> None:
+        self._path, self._sums, self._bytes_of = path, sums, bytes_of
         self._column = ("row", "feature", "value").index(key)
         self._last: tuple[int, tuple[np.ndarray, ...]] | None = None
 
     @cached_property
     def _bytes(self) -> CheckedBytes:
-        return CheckedBytes.of_file(self._path, self._sums, "activations")
+        return self._bytes_of(self._path, self._sums, "activations")
 
     @cached_property
     def _file(self) -> pq.ParquetFile:
@@ -462,7 +478,7 @@ class _SortedTable:
         # From the path, not from the bytes here: Arrow's threads may outlive Python's, and must not
         # hold an object of it.
         with self._errors():
-            return pq.ParquetFile(self._path)
+            return pq.ParquetFile(self._bytes.path)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -488,6 +504,7 @@ class _SortedTable:
         """Columns row, feature, value of the entries whose key is `first` to `last` (excluded)."""
         least, greatest = self._edges
         groups = np.flatnonzero((least < last) & (greatest >= first))
+        self._check(groups)
         parts = [self._cut(self._group(int(i)), first, last) for i in groups]
         if not parts:
             return np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0, np.float32)
@@ -496,6 +513,14 @@ class _SortedTable:
             np.concatenate([p[1] for p in parts]),
             np.concatenate([p[2] for p in parts]),
         )
+
+    def _check(self, groups: np.ndarray) -> None:
+        """Compare the bytes of neighbouring row groups, which follow one another in the file."""
+        if not len(groups) or (len(groups) == 1 and self._last and self._last[0] == groups[0]):
+            return
+        start = self._file.metadata.row_group(int(groups[0])).column(0).data_page_offset
+        end = self._file.metadata.row_group(int(groups[-1])).column(2)
+        self._bytes.check(start, end.data_page_offset + end.total_compressed_size - start)
 
     def _cut(
         self, columns: tuple[np.ndarray, ...], first: int, last: int
@@ -512,9 +537,6 @@ class _SortedTable:
         if self._last is None or self._last[0] != i:
             # By DLPack: pyarrow's `to_numpy` imports pandas if it is installed, which delays the
             # first value by a quarter of a second.
-            chunks = [self._file.metadata.row_group(i).column(c) for c in range(3)]
-            for chunk in chunks:
-                self._bytes.check(chunk.data_page_offset, chunk.total_compressed_size)
             with self._errors():
                 columns = self._file.read_row_group(i).combine_chunks().columns
             self._last = i, tuple(np.from_dlpack(column.chunk(0)) for column in columns)

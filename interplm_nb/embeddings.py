@@ -9,7 +9,7 @@ import fcntl
 import logging
 import os
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,21 @@ class Named(Protocol):
         ...
 
 
+def _is_here(path: Path) -> None:
+    """Nothing brings a shard."""
+
+
+class _Shards(dict[int, CheckedShard]):
+    """Shards by number, each opened when it is first read."""
+
+    def __init__(self, opened: Callable[[int], CheckedShard]) -> None:
+        self._opened = opened
+
+    def __missing__(self, shard: int) -> CheckedShard:
+        self[shard] = self._opened(shard)
+        return self[shard]
+
+
 class Embeddings:
     """Residue embeddings of one layer, float32 [n_residues, d_in], read from disk as needed.
 
@@ -83,23 +98,30 @@ class Embeddings:
     ((2, 8), 1.0)
     """
 
-    def __init__(self, path: Path, about: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, about: Mapping[str, Any], bring: Callable[[Path], object] = _is_here
+    ) -> None:
         self.path = path
         self.about = dict(about)
+        self._bring = bring
         self._bounds = np.asarray(about["bounds"], np.int64)
         self._starts: list[int] = self._bounds.tolist()
         item_size(self.stored)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open a folder written by `EmbeddingsWriter` or `from_arrays`."""
+    def open(cls, path: Path, bring: Callable[[Path], object] = _is_here) -> Self:
+        """Open a folder written by `EmbeddingsWriter` or `from_arrays`.
+
+        `bring` is called with each shard before it is first read, as the folder of an object store
+        may lack it.
+        """
         path = Path(path)
         if not (path / "about.json").exists():
             raise FileNotFoundError(
                 f"{path}: no embeddings here (no about.json); run the stage 'embed', or "
                 "Embeddings.from_arrays"
             )
-        return cls(path, read_json(path / "about.json", KIND, VERSION))
+        return cls(path, read_json(path / "about.json", KIND, VERSION), bring)
 
     @property
     def n_residues(self) -> int:
@@ -217,11 +239,12 @@ class Embeddings:
         self._shard(shard).check()
 
     @cached_property
-    def _shards(self) -> list[CheckedShard]:
-        return [self._shard(i) for i in range(len(self._bounds) - 1)]
+    def _shards(self) -> "_Shards":
+        return _Shards(self._shard)
 
     def _shard(self, i: int) -> CheckedShard:
         n = int(self._bounds[i + 1] - self._bounds[i])
+        self._bring(self.path / shard_name(i))
         return Shard(self.path / shard_name(i), n, self.d_in, self.stored).read()
 
     def _between(self, start: int, stop: int) -> np.ndarray:

@@ -30,6 +30,7 @@ ROOMS = {
     "sae": (2, "sparse autoencoders"),
     "readers": (0.5, "file formats and databases"),
     "plm": (2, "protein language models"),
+    "remote": (1, "runs in object stores"),
     "scale": (2, "shards, here or on a Dask cluster"),
     NOUNS: (1, ""),
 }

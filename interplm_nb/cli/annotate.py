@@ -14,7 +14,7 @@ from interplm_nb.cli.arguments import (
     add_strict,
 )
 from interplm_nb.cli.numbers import count, share
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 _EXAMPLES = """\
 examples:
@@ -50,7 +50,7 @@ def add_annotate_command(
     )
     command.add_argument(
         "--run",
-        type=a_path,
+        type=a_run,
         metavar="RUN",
         help="folder of a finished run (default: the demo run that comes with the package)",
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from interplm_nb.cli.arguments import add_device, add_structures
 from interplm_nb.cli.numbers import feature
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 _EXAMPLES = """\
 examples:
@@ -30,7 +30,7 @@ def add_contacts_command(
         "compare the contacts that a masked model knows, and what its SAE keeps, with structures",
         _EXAMPLES,
     )
-    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a run")
+    command.add_argument("run", type=a_run, metavar="RUN", help="folder of a run")
     add_structures(command)
     command.add_argument(
         "--protein",

@@ -206,7 +206,7 @@ _COMPARISON = {
 """Columns of the comparison that fit a terminal, and their headings; the lesson shows all."""
 
 
-def describe_scores(folder: Path, source: str, convention: str, tsv: bool) -> str:
+def describe_scores(folder: Path | str, source: str, convention: str, tsv: bool) -> str:
     """A run's comparison of sources, and one source's best feature per concept."""
     run = Run.open(folder)
     if found := looked(run):

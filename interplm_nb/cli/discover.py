@@ -6,7 +6,7 @@ from typing import Any
 
 from interplm_nb.cli.arguments import add_concepts, add_min_confidence
 from interplm_nb.cli.numbers import count
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 _EXAMPLES = """\
 examples:
@@ -47,7 +47,7 @@ def add_discover_command(
         "find proteins that may lack an annotation where its features are active",
         _EXAMPLES,
     )
-    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")
+    command.add_argument("run", type=a_run, metavar="RUN", help="folder of a finished run")
     command.add_argument(
         "--out",
         type=a_path,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 _EXAMPLES = """\
 examples:
@@ -25,7 +25,7 @@ def add_explore_commands(
         "view a run's features in a JupyterLab notebook, or in an app without code",
         _EXAMPLES,
     )
-    explore.add_argument("run", type=a_path, metavar="RUN", help="folder of a run")
+    explore.add_argument("run", type=a_run, metavar="RUN", help="folder of a run")
     explore.add_argument(
         "--app",
         action="store_true",

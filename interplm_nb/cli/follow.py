@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 _EXAMPLES = """\
 examples:
@@ -28,7 +28,7 @@ def add_follow_command(
         _EXAMPLES,
     )
     command.add_argument(
-        "runs", type=a_path, nargs="+", metavar="RUN", help="folders of two finished runs or more"
+        "runs", type=a_run, nargs="+", metavar="RUN", help="folders of two finished runs or more"
     )
     command.add_argument(
         "--out", type=a_path, metavar="FILE", help="write every feature's fate as TSV"

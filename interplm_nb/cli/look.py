@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from interplm_nb.cli.arguments import add_device, add_strict
 from interplm_nb.cli.numbers import count, layer
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 if TYPE_CHECKING:
     import polars as pl
@@ -50,7 +50,7 @@ def add_look_command(
     )
     command.add_argument(
         "--run",
-        type=a_path,
+        type=a_run,
         metavar="RUN",
         help="run of the SAE (default: the nearest finished one, as notebooks find it, else the "
         "demo run that comes with the package)",

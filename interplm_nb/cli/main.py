@@ -1,5 +1,5 @@
 """The command line: run, data, models, score, look, annotate, discover, rank, follow, spatial,
-contacts, interpret, steer, explore, notebooks, verify, work, slurm.
+contacts, interpret, steer, explore, notebooks, verify, work, slurm, push, pull.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -30,10 +30,12 @@ from interplm_nb.cli.score import add_score_command
 from interplm_nb.cli.slurm import add_slurm_command
 from interplm_nb.cli.spatial import add_spatial_command
 from interplm_nb.cli.steer import add_steer_command
+from interplm_nb.cli.store import add_store_commands
 from interplm_nb.cli.verify import add_verify_command
 from interplm_nb.cli.work import add_work_command
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.readers.report import InputError
+from interplm_nb.remote.errors import StoreError
 from interplm_nb.scale.errors import ClusterError
 
 _EXAMPLES = """\
@@ -52,6 +54,9 @@ examples:
   interplm-nb explore runs/demo                       view features in JupyterLab (--app: no code)
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae        a published SAE
 """
+
+_SAID = (PipelineError, ClusterError, StoreError)
+"""Errors whose text is a sentence for the user."""
 
 _LOG = "%(name)s: %(message)s"
 
@@ -77,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format=_LOG)
+    logging.getLogger("interplm_nb.remote").setLevel(logging.INFO)  # says what is fetched
     with ExitStack() as leaving:
         leaving.push(_noted)
         return _done(options)
@@ -97,7 +103,7 @@ def _done(options: argparse.Namespace) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
         sys.stderr.close()
         return 0
-    except (PipelineError, ClusterError, ValueError, OSError, ModuleNotFoundError) as error:
+    except (*_SAID, ValueError, OSError, ModuleNotFoundError) as error:
         sentence = _sentence(error)
         if sentence is None:
             raise
@@ -173,6 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     add_verify_command(commands, _add, _say)
     add_work_command(commands, _add, _say)
     add_slurm_command(commands, _add, _say)
+    add_store_commands(commands, _add, _say)
     return parser
 
 

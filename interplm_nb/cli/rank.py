@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from interplm_nb.cli.numbers import count
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 _EXAMPLES = """\
 examples:
@@ -30,7 +30,7 @@ def add_rank_command(
         "rank features by your own labels of proteins, with controls",
         _EXAMPLES,
     )
-    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")
+    command.add_argument("run", type=a_run, metavar="RUN", help="folder of a finished run")
     command.add_argument("labels", type=a_path, metavar="LABELS", help="table of labels")
     command.add_argument("--column", default="label", help="its column of labels (default: label)")
     command.add_argument(

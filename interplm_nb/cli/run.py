@@ -4,11 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from interplm_nb.cli.arguments import add_device, add_scheduler, add_strict
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 if TYPE_CHECKING:
     from interplm_nb.pipeline.runner import Request
@@ -26,6 +27,7 @@ rates x seeds in one pass over the model, evaluates them alike and recommends on
 examples:
   interplm-nb run demo --out runs/demo
   interplm-nb run demo --out runs/demo --scheduler local:2       shards in two processes
+  interplm-nb run demo --out s3://lab/runs/demo                  in an object store (extra [s3])
   interplm-nb run demo --out runs/demo -p train.steps=10000      rerun train and all that follows
   interplm-nb run demo --out runs/esm2 -p embed.plm=esm2_t6_8M_UR50D --device cuda
   interplm-nb run demo --out runs/demo --dry-run                 estimate time, memory and disk
@@ -43,7 +45,7 @@ def add_run_command(
     command = add(
         commands, "run", "run a profile: from protein files to scored features", _EXAMPLES
     )
-    add_run_arguments(command)
+    add_run_arguments(command, a_run, ", or an address such as s3://BUCKET/PREFIX")
     command.add_argument(
         "--from",
         dest="first",
@@ -67,15 +69,21 @@ def add_run_command(
     command.set_defaults(do=lambda options: _run(options, say))
 
 
-def add_run_arguments(command: argparse.ArgumentParser) -> None:
-    """What a run is made of; `requested` reads it."""
+def add_run_arguments(
+    command: argparse.ArgumentParser, kind: Callable[[str], Path | str] = a_path, also: str = ""
+) -> None:
+    """What a run is made of, in a folder or in what `kind` takes `also`; `requested` reads it."""
     command.add_argument(
         "profile",
         metavar="PROFILE",
         help="demo, laboratory, proteomes, esm2-8m, sweep-8m, or a .toml file",
     )
     command.add_argument(
-        "--out", type=a_path, required=True, metavar="DIR", help="folder of the run"
+        "--out",
+        type=kind,
+        required=True,
+        metavar="DIR",
+        help=f"folder of the run{also}",
     )
     command.add_argument(
         "-p",
@@ -92,13 +100,18 @@ def add_run_arguments(command: argparse.ArgumentParser) -> None:
 def requested(options: argparse.Namespace) -> "Request":
     """The run that a person asks for, in this process."""
     from interplm_nb.pipeline.runner import Request
+    from interplm_nb.pipeline.stored_run import working_folder
+    from interplm_nb.remote.address import is_url
 
+    url = options.out if is_url(options.out) else ""
+    out = working_folder(url) if url else options.out
     settings = [*options.settings, *(["proteins.strict=true"] if options.strict else [])]
-    return Request(options.profile, options.out, settings, device=options.device)
+    return Request(options.profile, out, settings, device=options.device, url=url)
 
 
 def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     from interplm_nb.pipeline.runner import run
+    from interplm_nb.pipeline.stored_run import run_stored
 
     request = replace(
         requested(options),
@@ -114,11 +127,12 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
         return
     from interplm_nb.stages.estimate import expected
 
-    done = run(request, say, sys.stderr if sys.stderr.isatty() else None, expected)
+    progress = sys.stderr if sys.stderr.isatty() else None
+    done = (run_stored if request.url else run)(request, say, progress, expected)
     if request.begin:
         return
     say(
-        f"{done.folder}: all stages are done. Next: "
+        f"{request.url or done.folder}: all stages are done. Next: "
         f"interplm-nb score {quote(str(options.out))}, "
         f"interplm-nb explore {quote(str(options.out))}"
     )

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +139,7 @@ def _score(options: argparse.Namespace) -> str:
         return _tsv(compared.concepts) if options.tsv else str(compared)
     from interplm_nb.cli.describe import describe_scores
 
-    return describe_scores(Path(options.paths[0]), source, convention, options.tsv)
+    return describe_scores(options.paths[0], source, convention, options.tsv)
 
 
 def _exported(options: argparse.Namespace, source: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from interplm_nb.cli.arguments import add_structures
 from interplm_nb.cli.numbers import count
-from interplm_nb.cli.paths import a_path
+from interplm_nb.cli.paths import a_path, a_run
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,7 +38,7 @@ def add_spatial_command(
         "test whether features are active around their maximum in space, or along the sequence",
         _EXAMPLES,
     )
-    command.add_argument("run", type=a_path, metavar="RUN", help="folder of a finished run")
+    command.add_argument("run", type=a_run, metavar="RUN", help="folder of a finished run")
     add_structures(command)
     command.add_argument(
         "--convention", default="strict", choices=("strict", "published"), help="default: strict"

@@ -13,6 +13,7 @@ from interplm_nb.checksums import DamagedFileError
 from interplm_nb.pipeline.errors import DamagedRunError, PipelineError
 from interplm_nb.pipeline.lock import locked
 from interplm_nb.pipeline.run_folder import SHIPPED
+from interplm_nb.remote.mirror import mirror_of
 from interplm_nb.saving import read_json, write_json
 
 NOTES: dict[str, Any] = {
@@ -111,6 +112,8 @@ class NotesFile:
                 "Notes are not saved in the run that comes with the package, because an update "
                 "would remove them; make your own run: interplm-nb run demo --out runs/demo"
             )
+        if mirror := mirror_of(self.run):
+            return f"Notes are not saved, because {mirror.to_be_read}"
         place = next(p for p in self.path.parents if p.exists())
         return "" if os.access(place, os.W_OK) else self._unwritable("no permission")
 

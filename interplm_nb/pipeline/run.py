@@ -31,6 +31,7 @@ from interplm_nb.pipeline.scored_sources import SOURCES, scored_source
 from interplm_nb.plm.lengths import MAX_RESIDUES
 from interplm_nb.plm.record import ModelRecord
 from interplm_nb.proteins import Proteins
+from interplm_nb.remote.address import is_url
 from interplm_nb.saving import read_json, read_parquet, write_json, write_parquet
 
 if TYPE_CHECKING:
@@ -86,7 +87,15 @@ class Run(RunFolder):
 
     @classmethod
     def open(cls, folder: Path | str) -> Self:
-        """Open a run that exists."""
+        """Open a run that exists: a folder, or an address such as "s3://lab/runs/demo".
+
+        Of a run in an object store the small files are fetched to a cache, the large ones when
+        they are read; it is not written to. StoreError where that cannot be done.
+        """
+        if isinstance(folder, str) and is_url(folder):
+            from interplm_nb.remote.mirror import opened
+
+            folder = opened(folder, progress=True)
         run = cls(Path(folder).expanduser())
         if not run.record.is_file():
             raise PipelineError(
@@ -239,14 +248,15 @@ class Run(RunFolder):
             layers, joined = self.layers(), self._joined()
             if len(joined) == 1 and not layers:
                 name = _embedded_folder(joined[0], shuffled)
-                return self._read("embed", name, Embeddings.open)
+                return self._read("embed", name, lambda path: Embeddings.open(path, self.bring))
             if len(layers) != 1:
                 raise PipelineError(
                     f"{self.folder} has embeddings of layers {layers}, not of one; "
                     "run stage 'embed', or name the layer"
                 )
             layer = layers[0]
-        return self._read("embed", _layer_folder(layer, shuffled), Embeddings.open)
+        name = _layer_folder(layer, shuffled)
+        return self._read("embed", name, lambda path: Embeddings.open(path, self.bring))
 
     def plm(self, device: str = "auto") -> "PLM":
         """The model of this run, loaded again and checked against its embeddings.
@@ -353,11 +363,13 @@ class Run(RunFolder):
     def activations(self, source: str = "sae") -> "FeatureActivations":
         """Activations in unit `raw`."""
         from interplm_nb.activations import FeatureActivations
+        from interplm_nb.checksums import CheckedBytes
 
+        bytes_of = self.mirror.bytes_of if self.mirror else CheckedBytes.of_file
         return self._read(
             "activations",
             source_file(source, "activations"),
-            lambda path: FeatureActivations.open(path, self.proteins()),
+            lambda path: FeatureActivations.open(path, self.proteins(), bytes_of),
         )
 
     def maxima(self, source: str = "sae") -> Maxima:

@@ -2,11 +2,12 @@
 that is missing or damaged."""
 
 import contextlib
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
@@ -22,6 +23,9 @@ from interplm_nb.saving import (
     write_json,
     write_parquet,
 )
+
+if TYPE_CHECKING:
+    from interplm_nb.remote.mirror import Mirror
 
 T = TypeVar("T")
 
@@ -157,6 +161,19 @@ class RunFolder:
                 raise DamagedFileError(path, "it changed after the stage had ended")
         return path
 
+    @functools.cached_property
+    def mirror(self) -> "Mirror | None":
+        """What fetches missing files of a run that was opened in an object store; None for a run
+        of this machine."""
+        from interplm_nb.remote.mirror import mirror_of
+
+        return mirror_of(self.folder)
+
+    def bring(self, path: Path) -> None:
+        """Fetch a file that is missing here, and that the run's store has."""
+        if not path.exists() and self.mirror is not None:
+            self.mirror.bring(path)
+
     def _table(self, stage: str, name: str, kind: str, once: bool = False) -> pl.DataFrame:
         return self._read(stage, name, lambda path: read_parquet(path, kind, 1)[0], once)
 
@@ -180,15 +197,21 @@ class RunFolder:
         if self.folder == SHIPPED:
             return "install interplm-nb again"
         return (
-            f"run stage {stage!r} again: interplm-nb run PROFILE --out {quote(str(self.folder))} "
+            f"run stage {stage!r} again: interplm-nb run PROFILE --out {quote(self.shown)} "
             f"--force {stage}"
         )
+
+    @property
+    def shown(self) -> str:
+        """The run in messages: its address in an object store, or its folder."""
+        return self.mirror.url if self.mirror else str(self.folder)
 
     def _read(self, stage: str, name: str, load: Callable[[Path], T], once: bool = False) -> T:
         """What `load` makes of a file or folder that a stage makes; everything is read here."""
         if name in self._once:
             return self._once[name]
         path = self.folder / name
+        self.bring(path)
         if not path.exists() and (self.folder / run_files.LOOKED).is_dir():
             raise PipelineError(
                 f"{self.folder} has no {name}: it holds proteins that were looked at with the SAE "
@@ -196,9 +219,9 @@ class RunFolder:
             )
         if not path.exists():
             raise PipelineError(
-                f"{self.folder} has no {name}: run stage {stage!r} first, with the notebook "
+                f"{self.shown} has no {name}: run stage {stage!r} first, with the notebook "
                 f"{stage_named(stage).folder}.ipynb or with "
-                f"interplm-nb run PROFILE --out {quote(str(self.folder))}"
+                f"interplm-nb run PROFILE --out {quote(self.shown)}"
             )
         try:
             found = load(path)

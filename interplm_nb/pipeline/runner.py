@@ -54,11 +54,13 @@ class Request:
     scheduler: str = ""
     begin: str = ""
     """A stage whose shards are only listed, for `shard_work`; nothing after it is done."""
+    url: str = ""
+    """The object store of which `out` is a copy; see `pipeline.stored_run`."""
     notebooks: Path | None = field(default=None, compare=False)
 
     def command(self) -> str:
         """The command line that asks for this again, to resume."""
-        words = ["interplm-nb", "run", self.profile, "--out", str(self.out)]
+        words = ["interplm-nb", "run", self.profile, "--out", self.url or str(self.out)]
         words += [word for setting in self.settings for word in ("-p", setting)]
         words += ["--device", self.device] if self.device != "auto" else []
         words += ["--scheduler", self.scheduler] if self.scheduler else []
@@ -74,6 +76,7 @@ class _Work:
     say: Callable[[str], None]
     progress: TextIO | None
     expect: Expect | None
+    after_stage: Callable[[], object]
 
 
 def run(
@@ -81,12 +84,13 @@ def run(
     say: Callable[[str], None],
     progress: TextIO | None = None,
     expect: Expect | None = None,
+    after_stage: Callable[[], object] = lambda: None,
 ) -> Run:
     """Bring a run up to date with a profile.
 
     Everything is checked before the first kernel starts. `say` gets a line when a stage starts and
     when it ends, and one a minute where no `progress` is shown. `expect` estimates what the stages
-    after the first take, once the proteins are known. Raises
+    after the first take, once the proteins are known. `after_stage` is called after each. Raises
     `StageError` with the notebook, the cell, the last line of the error and the way to resume.
     """
     profile = asked(request)
@@ -98,7 +102,8 @@ def run(
             run = Run.create(run.folder, profile.name)
             run.clear_drafts()
             profile = fitted(run, profile, say)
-            _stages(run, profile, request, folder, _Work(descriptor, say, progress, expect))
+            work = _Work(descriptor, say, progress, expect, after_stage)
+            _stages(run, profile, request, folder, work)
             if (folder / EXPLORE).is_file() and not request.begin:
                 prepare(run.folder)  # the lessons' tables link to it
     except StageError as error:
@@ -186,6 +191,7 @@ def _stages(
             say(f"{name}: begun; compute its shards with: {work_command(request.out, stage)}")
             return
         _stage(run, params, now, folder / f"{name}.ipynb", work, left)
+        work.after_stage()
 
 
 def _judge(run: Run, stages: Mapping[str, StageParameters], say: Callable[[str], None]) -> None:

@@ -254,8 +254,10 @@ def refound_or_reason(run: Run, source: str = "sae", **settings: Any) -> Refound
 def store_refound(run: Run, found: Refound, source: str = "sae") -> None:
     """Store an evaluation in the run, as tables `refound_*` of stage 'concepts'.
 
-    The stage removes them when it runs again.
+    The stage removes them when it runs again. PipelineError for a run of an object store.
     """
+    if run.mirror:
+        raise PipelineError(run.mirror.to_be_read)
     about = {
         "source": source,
         "share": SHARE,

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from interplm_nb.concepts.by_protein.pool import ORIGIN, PooledFeatures
+from interplm_nb.activations import ORIGIN
+from interplm_nb.concepts.by_protein.pool import PooledFeatures
 from interplm_nb.concepts.probes.examples import Examples
 from interplm_nb.concepts.probes.fitting import Probe, k_sparse_probe
 from interplm_nb.readers.protein_labels import ProteinLabels

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from scipy.sparse import csr_array
 
-from interplm_nb.activations import FeatureActivations
+from interplm_nb.activations import ORIGIN, FeatureActivations
 from interplm_nb.activations_writer import shape_of
 from interplm_nb.concepts.source import Matrix, Source, joined, stacked
 from interplm_nb.proteins import Proteins
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 Pool = Literal["max", "mean", "share"]
 """How a protein's residues become one value per feature: the maximum, the mean, or the share of
 residues on which the feature is active."""
-
-ORIGIN = ("plm", "plm_revision", "layer", "sae")
-"""What identifies features: equal numbers of two SAEs are different features."""
 
 
 @dataclass(frozen=True, eq=False)
