@@ -27,6 +27,7 @@ from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
 from interplm_nb.scale.address import workers_at
 from interplm_nb.scale.shard_task import Workers
+from interplm_nb.scale.worker_output import quiet
 
 LAYER, TURNS = 3, 3
 SHORT, LONG = 8_000, 64_000
@@ -104,6 +105,7 @@ def _overhead(folder: Path) -> Figure:
     """A cluster of one worker beside this process, with shards of about 20 s."""
     proteins = _proteins(N_LONG * LONG)
     with _cluster(1) as one:
+        _embed(folder, _proteins(SHORT), SHORT, one)  # what a worker imports at its first shard
         turns = [
             (
                 seconds(lambda: _embed(folder, proteins, LONG, one)),
@@ -190,6 +192,7 @@ def _cluster(n: int) -> Iterator[Workers]:
 
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with (
+        quiet(),
         LocalCluster(
             n_workers=n, threads_per_worker=1, env=threads, dashboard_address=":0"
         ) as made,

@@ -187,6 +187,16 @@ def test_another_plan_begins_anew(tmp_path):
     ).missing == [0, 1, 2]
 
 
+def test_two_writers_of_one_draft_finish_alike(tmp_path):
+    one, other = (EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT, 6) for _ in range(2))
+    values = values_of(PROTEINS)
+    one.write(np.arange(len(values)), values)
+    (one.draft / ".shard_00000.safetensors.ab.tmp").write_bytes(b"of a worker that was killed")
+    assert one.finish().about == other.finish().about
+    assert not list((tmp_path / "e").glob(".*"))
+    np.testing.assert_array_equal(Embeddings.open(tmp_path / "e")[:], values)
+
+
 def test_what_a_writer_refuses(tmp_path):
     writer = EmbeddingsWriter(tmp_path / "e", PROTEINS, ABOUT)
     with pytest.raises(ValueError, match="do not fit 2 rows of 3"):
@@ -197,6 +207,10 @@ def test_what_a_writer_refuses(tmp_path):
     for value in (np.nan, np.inf, 3.4e38):
         with pytest.raises(ValueError, match="NaN or infinity"):
             half.write(np.arange(1), np.full((1, 3), value, np.float32))
+    some = values_of(PROTEINS)
+    some[[int(PROTEINS.offsets[1]), int(PROTEINS.offsets[2])], 1] = np.inf
+    with pytest.raises(ValueError, match=f"first in {PROTEINS.accessions[1]}; check its weights"):
+        writer.write(np.arange(len(some)), some)
     writer.write(np.arange(2), np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match="row 1 is written twice"):
         writer.write(np.arange(1, 3), np.zeros((2, 3), np.float32))
