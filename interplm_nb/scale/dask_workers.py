@@ -1,22 +1,20 @@
 """Shards on the workers of a Dask cluster."""
 
-import gc
 import logging
 import pickle
 import secrets
-import threading
-import time
 from collections import deque
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
-from distributed import Client, Future, get_worker
+from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from interplm_nb.scale.cluster_watch import ClusterWatch
 from interplm_nb.scale.errors import ClusterError
-from interplm_nb.scale.installed import differences, installed
+from interplm_nb.scale.installed import installed
+from interplm_nb.scale.on_worker import ShardError, on_worker, opened
 from interplm_nb.scale.shard_task import ShardTask, Update, failed
 from interplm_nb.scale.tries import MOST_TRIES, Tries
 from interplm_nb.scale.worker_output import last_lines
@@ -27,7 +25,6 @@ grow with their number."""
 
 _KEPT = "The other shards are kept; the same command goes on from them."
 _LOG_LINES, _QUIET = 20, ("DEBUG", "INFO")
-_one_at_a_time = threading.Lock()
 _log = logging.getLogger(__name__)
 
 
@@ -187,66 +184,14 @@ class DaskWorkers:
         return "\n".join(told).splitlines()[-_LOG_LINES:]
 
 
-class ShardError(Exception):
-    """A shard failed on a worker; says which one, and whether another try may pass."""
-
-    def __init__(self, said: str, worker: str, may_pass: bool) -> None:
-        super().__init__(said, worker, may_pass)
-        self.worker = worker
-        self.may_pass = may_pass
-
-    def __str__(self) -> str:
-        return self.args[0]
-
-
 def _worker_of(error: object) -> str:
     return getattr(error, "worker", "")
 
 
 def _computed(pickled: bytes, shard: int, wanted: dict[str, str], pause: float) -> None:
     """Runs on a worker."""
-    worker = get_worker()
-    if other := differences(wanted, installed()):
-        raise ShardError(
-            f"worker {worker.address} has {other}; install the same versions there and here, as "
-            "others can give other numbers",
-            worker.address,
-            False,
-        )
-    time.sleep(pause)
-    # Two at once would need two PLMs' memory and wait for each other's cores.
-    with _one_at_a_time, _Said(worker.address):
-        _opened(pickled).compute(shard, _ignored)
-
-
-_held: dict[bytes, ShardTask] = {}
-"""The task that is open here: one at most, as it may hold a PLM."""
-
-
-def _opened(pickled: bytes) -> ShardTask:
-    """The task, opened once for all its shards, after the last one and its PLM are gone."""
-    if pickled not in _held:
-        _held.clear()
-        gc.collect()
-        _held[pickled] = pickle.loads(pickled)
-    return _held[pickled]
-
-
-class _Said:
-    """Gives an error of the block its worker."""
-
-    def __init__(self, worker: str) -> None:
-        self._worker = worker
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception):
-            # A disk or a network may recover; a ValueError comes again.
-            may_pass = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
-            said = f"{type(error).__name__}: {error}"
-            raise ShardError(said, self._worker, may_pass) from error
+    with on_worker(wanted, pause):
+        opened(pickled).compute(shard, _ignored)
 
 
 def _ignored(_: int) -> None:

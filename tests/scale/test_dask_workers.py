@@ -11,7 +11,7 @@ import pytest
 from interplm_nb import plm
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
-from interplm_nb.scale import dask_workers
+from interplm_nb.scale import on_worker
 from interplm_nb.scale.address import workers_at
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import Update, Workers
@@ -127,12 +127,12 @@ class WithModel(Squares):
 
 def test_a_worker_closes_a_model_before_it_opens_the_next(tmp_path: Path) -> None:
     first, second = (pickle.dumps(WithModel(tmp_path / name)) for name in ("a", "b"))
-    opened = dask_workers._opened(first)
-    assert dask_workers._opened(first) is opened
+    opened = on_worker.opened(first)
+    assert on_worker.opened(first) is opened
     del opened
-    dask_workers._opened(second)
+    on_worker.opened(second)
     assert Model.alive == [1]
-    dask_workers._held.clear()
+    on_worker._held.clear()
 
 
 def test_other_versions_are_refused(

@@ -111,6 +111,10 @@ class _Grouped:
     def _device(self) -> torch.device:
         raise NotImplementedError
 
+    def _load_group(self, epoch: int, number: int, group: Group, write: Write) -> None:
+        """Write the residues of a group, of which this is the number in its epoch."""
+        self._load(group.units, write)
+
     def _load(self, units: np.ndarray, write: Write) -> None:
         """Write the residues of these units, numbered from 0 in the units' order."""
         raise NotImplementedError
@@ -146,7 +150,7 @@ class _Grouped:
             self._buffer = ShuffleBuffer(capacity, self._widths, self._device)
         if self._held is None or self._held[:2] != (epoch, number):
             self._held = None  # a load that is interrupted leaves nothing valid
-            self._load(group.units, self._buffer.write)
+            self._load_group(epoch, number, group, self._buffer.write)
             order = np.random.default_rng([self._seed, 2, epoch, self._rank, number]).permutation(
                 group.n
             )

@@ -1,0 +1,98 @@
+"""A training whose PLM runs on workers: the residues of a streamed one, the same weights however
+many workers there are, a bounded number of parts ahead, and a resumed step equal to an unbroken
+one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from interplm_nb import plm
+from interplm_nb.plm.protocol import PLM
+from interplm_nb.proteins import Proteins
+from interplm_nb.sae.config import SAEConfig
+from interplm_nb.sae.training import fed
+from interplm_nb.sae.training.fed import FedBatches
+from interplm_nb.sae.training.stream import StreamedBatches
+from interplm_nb.sae.training.train import train_on
+from interplm_nb.scale import ordered
+from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.dask_workers import DaskWorkers
+from interplm_nb.scale.errors import ClusterError
+
+RNG = np.random.default_rng(0)
+PROTEINS = Proteins.from_sequences(
+    {f"P{i}": "".join(RNG.choice(list("ACDEFGHIKLMNPQRSTVWY"), n)) for i, n in enumerate([40] * 30)}
+)
+SIZE, LAYERS, BUFFER = 64, [1, 3], 300
+
+
+@pytest.fixture(scope="module")
+def model() -> PLM:
+    return plm.load("esm2-mini", "cpu")
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fed, "PART_RESIDUES", 100)
+
+
+def batches(workers: DaskWorkers, model: PLM, seed: int = 0) -> FedBatches:
+    return FedBatches(workers, model, PROTEINS, LAYERS, SIZE, seed, buffer_residues=BUFFER)
+
+
+def test_batches_are_those_of_a_streamed_training(workers: DaskWorkers, model: PLM) -> None:
+    """Over an epoch's end, in any order of steps; the PLM gets other batches, so not bit by bit."""
+    ours = batches(workers, model)
+    plain = StreamedBatches(model, PROTEINS, LAYERS, SIZE, 0, buffer_residues=BUFFER)
+    assert ours.steps_per_epoch == plain.steps_per_epoch == 18
+    for step in [*range(20), 5, 6, 40]:
+        for layer, values in ours.batch(step).items():
+            torch.testing.assert_close(values, plain.batch(step)[layer], rtol=1e-4, atol=1e-5)
+    ours.close()
+    assert ours.about(3)["data"] != plain.about(3)["data"]
+    assert {**ours.about(3), "data": ""} == {**plain.about(3), "data": ""}
+
+
+def test_weights_do_not_depend_on_the_number_of_workers(
+    workers: DaskWorkers, model: PLM, tmp_path: Path
+) -> None:
+    config = SAEConfig.recipe("topk", 256, k=8, layer=3)
+    made = []
+    with workers_at("local:1") as one:
+        for name, chosen in (("two", workers), ("one", one)):
+            assert isinstance(chosen, DaskWorkers)
+            given = batches(chosen, model)
+            plan = {tmp_path / name: config}
+            (sae,) = train_on(given, plan, 5)
+            given.close()
+            made.append(sae)
+    # Close, as the one worker has both cores' threads.
+    torch.testing.assert_close(made[0].W_dec, made[1].W_dec, rtol=1e-4, atol=1e-5)
+
+
+def test_no_more_than_two_parts_a_worker_are_under_way(workers: DaskWorkers) -> None:
+    asked: list[int] = []
+
+    def parts():
+        for part in range(50):
+            asked.append(part)
+            yield part
+
+    for number, found in enumerate(ordered.in_order(workers.client, _square, parts())):
+        assert found == number**2
+        assert len(asked) <= number + 1 + ordered.AHEAD * 2
+
+
+def test_a_part_that_fails_ends_in_a_sentence(workers: DaskWorkers) -> None:
+    with pytest.raises(ClusterError, match="a worker failed: ZeroDivisionError"):
+        list(ordered.in_order(workers.client, _inverse, [1, 0, 2]))
+
+
+def _square(x: int) -> int:
+    return x**2
+
+
+def _inverse(x: int) -> float:
+    return 1 / x
