@@ -26,11 +26,12 @@ from interplm_nb.plm import checkpoints
 from interplm_nb.plm.store import embed_to
 from interplm_nb.proteins import Proteins
 from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.allocator import workers_keep_memory
 from interplm_nb.scale.shard_task import Workers
 from interplm_nb.scale.worker_output import quiet
 
 LAYER, TURNS = 3, 3
-SHORT, LONG = 8_000, 64_000
+SHORT, LONG = 8_000, 160_000
 """Residues of a shard: of a few seconds, and of about 20."""
 N_SHORT, N_LONG = 8, 2
 SHARDS = "1000,10000,100000"
@@ -193,6 +194,7 @@ def _cluster(n: int) -> Iterator[Workers]:
     threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     with (
         quiet(),
+        workers_keep_memory(),
         LocalCluster(
             n_workers=n, threads_per_worker=1, env=threads, dashboard_address=":0"
         ) as made,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from interplm_nb.cores import usable_cores
+from interplm_nb.scale.allocator import workers_keep_memory
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import QueueFile
 from interplm_nb.scale.shard_task import ThisProcess, Workers
@@ -120,7 +121,7 @@ def _local(n: int) -> "Iterator[tuple[Client, Path]]":
     from distributed import Client, LocalCluster, Security
 
     threads = str(max(1, usable_cores() // n))
-    with quiet(), scratch_folder() as folder:
+    with quiet(), workers_keep_memory(), scratch_folder() as folder:
         printed = folder / "printed.log"
         with (
             LocalCluster(

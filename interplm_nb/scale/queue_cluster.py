@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from interplm_nb.plain_text import plain
 from interplm_nb.scale.address import THREADS
+from interplm_nb.scale.allocator import KEPT
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import Kind, QueueFile
 
@@ -108,7 +109,8 @@ def job_script(queue: QueueFile) -> str:
 
 def _options(queue: QueueFile) -> dict[str, Any]:
     """Arguments of dask-jobqueue's class."""
-    threads = [f"export {name}={queue.threads}" for name in THREADS]
+    variables = dict.fromkeys(THREADS, str(queue.threads)) | KEPT
+    exports = [f"export {name}={value}" for name, value in variables.items()]
     preload = ["--preload", "interplm_nb.scale.own_device"] if queue.workers_per_job > 1 else []
     common = {
         "job_name": JOB_NAME,
@@ -120,7 +122,7 @@ def _options(queue: QueueFile) -> dict[str, Any]:
         "death_timeout": DEATH_SECONDS,
         "local_directory": queue.scratch,
         "log_directory": queue.shared,
-        "job_script_prologue": [*queue.setup, *threads],
+        "job_script_prologue": [*queue.setup, *exports],
         # The last one counts: a worker computes one shard at a time, torch on all of its cores.
         "worker_extra_args": ["--nthreads", "1", *(preload if queue.gpus else [])],
         "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
