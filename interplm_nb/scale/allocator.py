@@ -13,8 +13,8 @@ shape)."""
 @contextmanager
 def workers_keep_memory() -> Iterator[None]:
     """Workers that a nanny of this process starts in the block keep what they free."""
-    import dask
     import distributed  # noqa: F401  (its settings exist once it is imported)
+    from dask import config
 
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": KEPT}):
+    with config.set({"distributed.nanny.pre-spawn-environ": KEPT}):
         yield
