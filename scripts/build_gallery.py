@@ -391,13 +391,13 @@ def execute(notebook: nbformat.NotebookNode) -> None:
                 output.metadata = {}
 
 
-def smaller(png: str) -> str:
-    """A picture in base64, at most `WIDTH` wide, with a palette, on no ground of its own."""
+def smaller(png: str, width: int = WIDTH) -> str:
+    """A picture in base64, `width` pixels wide, with a palette, on no ground of its own."""
     from PIL import Image
 
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    height = round(picture.height * WIDTH / picture.width)
-    small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(
+    height = round(picture.height * width / picture.width)
+    small = picture.resize((width, height), Image.Resampling.LANCZOS).quantize(
         COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
     )
     ink, alpha = on_any_ground(np.array(small.getpalette("RGB")).reshape(-1, 3))
