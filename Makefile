@@ -9,6 +9,7 @@
 #   make bench       all benchmarks, or one: make bench BENCH=embed
 #   make peers       libraries that the SAE benchmark compares with, into .venv-peers
 #   make site        the shipped run as a static site, into build/site (SITE=folder)
+#   make release     wheel, sdist, sums, SBOM, licences and conda recipe, into build/release
 #   make demo-run    rebuild the shipped run, interplm_nb/data/demo_run
 #   make constraints rebuild constraints.txt (needs uv)
 #
@@ -16,7 +17,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lab bench site peers demo-run constraints clean
+.PHONY: help install demo test lint lab bench site release peers demo-run constraints clean
 
 # The first Python that starts, is 3.11 to 3.13 and can make a virtual environment: a shim may be on
 # the PATH and still fail.
@@ -83,6 +84,9 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/constraints.t
 
 site: $(STAMP)
 	$(BIN)/python -m scripts.build_site $(SITE)
+
+release: $(STAMP)
+	$(BIN)/python -m scripts.build_release build/release
 
 demo-run: demo
 	$(BIN)/python scripts/build_demo_run.py $(OUT)
