@@ -1,0 +1,116 @@
+"""What a visitor of Binder gets: size, time to the first widget, memory, and which notebooks run.
+
+Runs inside Binder's environment (`scripts/binder_steps.py`), in a copy of the repository, and
+imports only what that environment has. A notebook has to run, or to stop with the one sentence of
+`binder/absent.py`.
+"""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+ALWAYS = ("00_explore", "09_gallery")
+"""Notebooks that have to run in every environment."""
+SHOWS = "bench"
+"""The name of the widget that the first notebook shows first."""
+SENTENCE = "This lesson needs "
+MOST_MEMORY = 500e6
+MOST_SIZE = 1000e6
+SECONDS = 600
+
+
+def first_widget(notebook: Path) -> dict[str, float]:
+    """Seconds from the kernel's start to the first widget's data, and bytes then, server included."""
+    cells = [c.source for c in nbformat.read(notebook, 4).cells if c.cell_type == "code"]
+    upto = next(i for i, source in enumerate(cells) if source.rstrip().endswith(f"\n{SHOWS}"))
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--port=0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        next(line for line in server.stdout if "is running at" in line)
+        began = time.monotonic()
+        manager = KernelManager()
+        manager.start_kernel(cwd=str(notebook.parent))
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        try:
+            for source in cells[: upto + 1]:
+                reply = client.execute_interactive(source, timeout=SECONDS, output_hook=_nothing)
+                assert reply["content"]["status"] == "ok", reply["content"]
+            seconds = time.monotonic() - began
+            held = _memory(server.pid) + _memory(manager.provisioner.process.pid)
+        finally:
+            manager.shutdown_kernel(now=True)
+    finally:
+        server.terminate()
+        server.wait(30)
+    return {"seconds": seconds, "bytes": held}
+
+
+def _nothing(message: dict) -> None:
+    """Outputs are not shown here."""
+
+
+def _memory(pid: int) -> int:
+    process = psutil.Process(pid)
+    return sum(p.memory_info().rss for p in (process, *process.children(recursive=True)))
+
+
+def outcome(notebook: Path) -> str:
+    """ "runs", or the sentence that it stops with; any other error goes on."""
+    content = nbformat.read(notebook, 4)
+    client = NotebookClient(
+        content, timeout=SECONDS, resources={"metadata": {"path": str(notebook.parent)}}
+    )
+    try:
+        client.execute()
+    except CellExecutionError:
+        said = [
+            "\n".join(output.traceback)
+            for cell in content.cells
+            for output in cell.get("outputs", [])
+            if output.output_type == "error"
+        ]
+        if len(said) == 1 and said[0].startswith(SENTENCE) and "\n" not in said[0]:
+            return said[0]
+        raise
+    return "runs"
+
+
+def main() -> None:
+    environment = Path(sys.argv[1])
+    size = sum(p.lstat().st_size for p in environment.rglob("*") if not p.is_symlink())
+    notebooks = sorted(Path("notebooks").glob("*.ipynb"))
+    first = first_widget(Path("notebooks/00_explore.ipynb"))
+    print(
+        f"environment: {size / 1e6:.0f} MB; first widget {first['seconds']:.1f} s after the "
+        f"kernel's start; memory then, server and kernel: {first['bytes'] / 1e6:.0f} MB"
+    )
+    for notebook in notebooks:
+        began = time.monotonic()
+        found = outcome(notebook)
+        print(f"{notebook.stem}: {found} ({time.monotonic() - began:.0f} s)", flush=True)
+        if notebook.stem in ALWAYS and found != "runs":
+            sys.exit(f"{notebook.stem} has to run on every Binder")
+    is_light = not any(environment.glob("lib/*/site-packages/torch"))
+    if is_light and (first["bytes"] > MOST_MEMORY or size > MOST_SIZE):
+        sys.exit(
+            f"the light Binder may take {MOST_SIZE / 1e6:.0f} MB of disk and "
+            f"{MOST_MEMORY / 1e6:.0f} MB of memory"
+        )
+
+
+if __name__ == "__main__":
+    main()
