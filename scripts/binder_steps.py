@@ -2,9 +2,9 @@
 
     python -m scripts.binder_steps FOLDER [--environment binder/full]
 
-A virtual environment takes the place of the conda environment, with the same versions from PyPI. If
-this Python is not the one of `environment.yml`, the versions are those of `constraints.txt` for this
-Python. Then postBuild runs in a copy of what is committed, and `start` starts the measurement
+A virtual environment takes the place of the conda environment, with the same versions from PyPI.
+If this Python is not the one of `environment.yml`, the versions are those of `constraints.txt` for
+this Python. Then postBuild runs in a copy of what is committed, and `start` starts the measurement
 (`scripts/binder_measure.py`), which stops at the first notebook that neither runs nor says why.
 """
 
@@ -81,7 +81,7 @@ def main() -> None:
     (folder / "home").mkdir(exist_ok=True)
     binder = place / options.environment
     subprocess.run([binder / "postBuild"], cwd=place, env=environment, check=True)
-    measure = [programs / "python", place / "scripts" / "binder_measure.py", folder / "env"]
+    measure = [programs / "python", place / "scripts" / "binder_measure.py"]
     subprocess.run([binder / "start", *measure], cwd=place, env=environment, check=True)
 
 
