@@ -57,7 +57,8 @@ def first_widget(notebook: Path) -> dict[str, float]:
                 reply = client.execute_interactive(source, timeout=SECONDS, output_hook=_nothing)
                 assert reply["content"]["status"] == "ok", reply["content"]
             seconds = time.monotonic() - began
-            held = _memory(server.pid) + _memory(manager.provisioner.process.pid)
+            ours = psutil.Process().children(recursive=True)
+            held = sum(process.memory_info().rss for process in ours)
         finally:
             manager.shutdown_kernel(now=True)
     finally:
@@ -70,16 +71,11 @@ def _nothing(message: dict) -> None:
     """Outputs are not shown here."""
 
 
-def _memory(pid: int) -> int:
-    process = psutil.Process(pid)
-    return sum(p.memory_info().rss for p in (process, *process.children(recursive=True)))
-
-
 def beyond_base() -> int:
     """Bytes of the installed packages that the base image does not have."""
     installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions()}
     base: set[str] = set()
-    waiting = list(BASE)
+    waiting = [canonicalize_name(name) for name in BASE]
     while waiting:
         name = waiting.pop()
         base.add(name)
@@ -125,8 +121,8 @@ def main() -> None:
     notebooks = sorted(Path("notebooks").glob("*.ipynb"))
     first = first_widget(Path("notebooks/00_explore.ipynb"))
     print(
-        f"beyond the base image: {size / 1e6:.0f} MB; first widget {first['seconds']:.1f} s after the "
-        f"kernel's start; memory then, server and kernel: {first['bytes'] / 1e6:.0f} MB"
+        f"beyond the base image: {size / 1e6:.0f} MB; first widget {first['seconds']:.1f} s after "
+        f"the kernel's start; memory then, server and kernel: {first['bytes'] / 1e6:.0f} MB"
     )
     for notebook in notebooks:
         began = time.monotonic()

@@ -27,7 +27,8 @@ def requirements(environment: Path, python: str) -> tuple[list[str], bool]:
     Conda's own packages become those of PyPI. For another Python the lines have no versions.
     """
     listed = yaml.safe_load(environment.read_text(encoding="utf-8"))["dependencies"]
-    conda = dict(item.partition("=")[::2] for item in listed if isinstance(item, str))
+    parts = [str(item).partition("=") for item in listed if not isinstance(item, dict)]
+    conda = {name: version for name, _, version in parts}
     lines = next(item["pip"] for item in listed if isinstance(item, dict))
     is_same = conda.pop("python") == python
     conda.pop("pip")
