@@ -82,11 +82,9 @@ interval of r.
 
 So the page shows failures too, where there are any: matches that were luck, and concepts that \
 need no trained SAE."""
-READING = """**How to read a sheet.** Scores with controls; residues by activation, those that \
-carry the feature's best concept in blue; the letters
-around the maxima, in bits; one structure, coloured by activation; proteins, a row each, the \
-darker the nearer to the feature's maximum on training
-proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins \
+READING = """**How to read a sheet.** Residues by activation, those that carry the feature's best \
+concept in blue; one structure, coloured by activation; proteins, a row each, the darker the nearer \
+to the feature's maximum on training proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins \
 whose activations ship; scores are of the whole run."""
 SETUP = """from interplm_nb.figures.chart import Chart
 from interplm_nb.pipeline.run import Run
@@ -355,8 +353,8 @@ def firing(pages: FeaturePages, feature: int) -> str:
 def sheet(feature: int) -> str:
     """The code that draws one feature, with words for readers who cannot see the picture."""
     said = (
-        f"Feature {feature}: scores beside controls, histogram of activations, logo, a structure, "
-        "tracks of the strongest proteins."
+        f"Feature {feature}: histogram of activations, a structure, tracks of the strongest "
+        "proteins."
     )
     return f'bench.selection.feature = {feature}\nChart(bench.figure(), "{said}")'
 
