@@ -29,7 +29,7 @@ SENTENCES = ("This lesson needs ", "this lesson needs a run ")
 BASE = ("jupyterlab", "notebook", "ipywidgets", "pip")
 """What repo2docker's image has before `environment.yml` is read, with all that these require."""
 MOST_MEMORY = 500e6
-MOST_SIZE = 1000e6
+MOST_SIZE = 2**30
 SECONDS = 600
 
 
@@ -133,7 +133,7 @@ def main() -> None:
     is_light = importlib.util.find_spec("torch") is None
     if is_light and (first["bytes"] > MOST_MEMORY or size > MOST_SIZE):
         sys.exit(
-            f"the light Binder may take {MOST_SIZE / 1e6:.0f} MB of disk and "
+            f"the light Binder may take {MOST_SIZE / 1e6:.0f} MB (1 GiB) of disk and "
             f"{MOST_MEMORY / 1e6:.0f} MB of memory"
         )
 
