@@ -83,9 +83,10 @@ interval of r.
 So the page shows failures too, where there are any: matches that were luck, and concepts that \
 need no trained SAE."""
 READING = """**How to read a sheet.** Residues by activation, those that carry the feature's best \
-concept in blue; one structure, coloured by activation; proteins, a row each, the darker the nearer \
-to the feature's maximum on training proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins \
-whose activations ship; scores are of the whole run."""
+concept in blue; one structure, coloured by activation; proteins, a row each, the darker the \
+nearer to the feature's maximum on training proteins, with annotations below. Residues and \
+proteins are those of the {n_proteins} proteins whose activations ship; scores are of the whole \
+run."""
 SETUP = """from interplm_nb.figures.chart import Chart
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.workbench import Workbench
