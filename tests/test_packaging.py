@@ -187,7 +187,10 @@ def test_pre_commit_runs_the_tools_of_make_lint() -> None:
     assert any("typescript" in entry for entry in ours)
 
 
-@pytest.mark.parametrize("form", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda p: p.name)
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda p: p.name)
 def test_forms_for_issues_are_whole(form: Path) -> None:
     content = yaml.safe_load(form.read_text(encoding="utf-8"))
     if form.name != "config.yml":

@@ -3,7 +3,7 @@ that is missing or damaged."""
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
+import interplm_nb
 from interplm_nb.checksums import DamagedFileError
 from interplm_nb.pipeline import run_files
 from interplm_nb.pipeline.errors import DamagedRunError, PipelineError
 from interplm_nb.pipeline.stage_table import stage_named
 from interplm_nb.saving import (
+    OtherVersionError,
     file_hash,
     read_json,
     read_parquet,
@@ -189,6 +191,10 @@ class RunFolder:
                 f"{self.record}: damaged, {error.reason}; copy it again from a run of the same "
                 "profile and model, or make the run again in another folder"
             ) from error
+        except OtherVersionError as error:
+            raise PipelineError(
+                f"{error}; {_made_by(error.record)}, or make the run again in another folder"
+            ) from error
         except OSError as error:
             raise PipelineError(_unreadable(self.record, error)) from error
 
@@ -229,6 +235,9 @@ class RunFolder:
             raise DamagedRunError(
                 f"{error.path}: damaged, {error.reason}; {self._remedy(stage)}"
             ) from error
+        except OtherVersionError as error:
+            said = f"{error}; {_made_by(self._noted())}, or {self._remedy(stage)}"
+            raise DamagedRunError(said) from error
         except (FileNotFoundError, ValueError, pl.exceptions.PolarsError) as error:
             said = str(error) if str(path) in str(error) else f"{path}: {error}"
             raise DamagedRunError(f"{said}; {self._remedy(stage)}") from error
@@ -248,6 +257,16 @@ def _manifest(path: Path) -> dict[str, Any]:
     if not whole:
         raise DamagedFileError(path, "it does not list the stage's files with their hashes")
     return about
+
+
+def _made_by(record: Mapping[str, Any]) -> str:
+    """Which version of the package reads a run, from its `run.json`."""
+    made = record.get("package", "in another version")
+    how = f" (pip install interplm-nb=={made})" if "package" in record else ""
+    return (
+        f"interplm-nb {made} made this run and this is {interplm_nb.__version__}: "
+        f"read it with the version that made it{how}"
+    )
 
 
 def _unreadable(path: Path, error: OSError) -> str:
