@@ -36,7 +36,6 @@ templates_path = [str(Path(__file__).parent / "_templates")]  # pages lie elsewh
 default_role = "code"  # docstrings quote names as Markdown does
 autodoc_typehints = "signature"
 python_use_unqualified_type_names = True
-maximum_signature_line_length = 80
 autodoc_member_order = "bysource"
 autosummary_generate = True
 numpydoc_show_class_members = False
@@ -44,8 +43,10 @@ numpydoc_use_plots = False
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"{project} {version}"
+html_favicon = str(Path(__file__).parent / "_static" / "icon.svg")
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -59,4 +60,5 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+html_sidebars = {"start": []}
 html_context = {"default_mode": "auto"}

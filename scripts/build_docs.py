@@ -10,6 +10,7 @@ lesson or the package changes. Warnings are errors.
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -38,12 +39,14 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 PLOTLY = "application/vnd.plotly.v1+json"
 ALIVE = '<p class="ipn-alive">Here a live view appears when the lesson is run.</p>'
 NOT_RUN = "> **Shown without its outputs.** On the run that ships, this lesson says: {why}\n\n"
-LIVE, LIVE_PAGE = "<!-- the workbench -->", "workbench.html"
+EXPORTS = "exports"
+"""Where a lesson writes pages of its own, which its outputs link to."""
+LIVE, LIVE_PAGE = "<!-- the workbench -->", "live_workbench.html"
 FRAME = f'<iframe class="ipn-live" src="{LIVE_PAGE}" title="The workbench, alive"></iframe>'
 ORPHAN = "---\norphan: true\n---\n"
 """Heads a page that only links lead to, such as a model card."""
-N_LIVE = 4
-"""Concepts whose best feature the live workbench holds."""
+N_LIVE = 8
+"""Features of the live workbench: each the best of a concept."""
 
 
 def main() -> None:
@@ -55,6 +58,7 @@ def main() -> None:
     places = ["-c", str(DOCS), "-d", str(BUILD / "doctrees"), str(SOURCE), str(SITE)]
     done = subprocess.run([*command, *places], check=False)
     write_workbench(SITE / LIVE_PAGE)
+    shutil.copytree(LESSONS / EXPORTS, SITE / "notebooks" / EXPORTS, dirs_exist_ok=True)
     ended = time.perf_counter()
     print(f"{SITE / 'index.html'}: pages {laid_out - began:.0f} s, Sphinx {ended - laid_out:.0f} s")
     raise SystemExit(done.returncode)
@@ -141,7 +145,7 @@ def executed(lesson: Path) -> nbformat.NotebookNode:
     kept = LESSONS / f"{lesson.stem}-{state(lesson)}.ipynb"
     if not kept.is_file():
         print(f"executing {lesson.name}", flush=True)
-        LESSONS.mkdir(parents=True, exist_ok=True)
+        (LESSONS / EXPORTS).mkdir(parents=True, exist_ok=True)
         for old in LESSONS.glob(f"{lesson.stem}-*.ipynb"):
             old.unlink()
         fill(notebook)
@@ -174,6 +178,8 @@ def fill(notebook: nbformat.NotebookNode) -> None:
         )
         try:
             client.execute()
+            for page in (folder / EXPORTS).glob("*.html"):
+                shutil.copy2(page, LESSONS / EXPORTS)
         except CellExecutionError as error:
             if error.ename != "PipelineError":  # the sentence of a lesson that lacks its data
                 raise
@@ -208,8 +214,8 @@ def write_workbench(page: Path) -> None:
     from interplm_nb.widgets.workbench import Workbench
 
     bench = Workbench(Run.shipped())
-    best = bench.data.pages.ranked["feature"].unique(maintain_order=True).head(N_LIVE)
-    bench.to_html(page, features=best.to_list())
+    best = bench.data.pages.ranked.unique("concept", keep="first", maintain_order=True)["feature"]
+    bench.to_html(page, features=best.unique(maintain_order=True).head(N_LIVE).to_list())
 
 
 if __name__ == "__main__":
