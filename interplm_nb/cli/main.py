@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An exception that is a fault of this package leaves with a note that says so (exit code 1).
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format=_LOG)
     logging.getLogger("interplm_nb.remote").setLevel(logging.INFO)  # says what is fetched
     with ExitStack() as leaving:
@@ -147,7 +147,8 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The parser of every command; docs/command_line.md is made from it."""
     parser = argparse.ArgumentParser(
         prog="interplm-nb",
         description=(

@@ -107,7 +107,7 @@ def count(
     sums: MakeSums = SparseSums,
     scale: "Scale" = "",
 ) -> ConceptScores:
-    """Count where features are active, for every concept, feature and threshold.
+    """Count where features are active, for every concept, feature and threshold::
 
         tp[c, f, t]             residues that carry c and where f > threshold t
         instance_hits[c, f, t]  instances of c with at least one such residue

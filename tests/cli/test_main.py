@@ -269,7 +269,7 @@ def test_lessons_are_copied_and_never_overwritten(tmp_path, capsys):
 
 def test_help_needs_neither_torch_nor_jupyter():
     code = (
-        "import sys; from interplm_nb.cli import main as cli; cli._parser(); "
+        "import sys; from interplm_nb.cli import main as cli; cli.parser(); "
         "print([m for m in ('torch', 'papermill', 'matplotlib') if m in sys.modules])"
     )
     assert (

@@ -64,7 +64,7 @@ def options(
             yield f"{name} {action.option_strings[-1]}", action
 
 
-OPTIONS = dict(options(cli._parser()))
+OPTIONS = dict(options(cli.parser()))
 CHECKED = (
     numbers.activation,
     numbers.count,
