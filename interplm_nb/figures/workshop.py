@@ -43,11 +43,11 @@ def bars(
         axis.hlines(places, low, high, color="#000000")
         ends = list(np.maximum(values, high))
     for place, end, value in zip(places, ends, values, strict=True):
-        axis.annotate(f" {value:.2f}", (end, place), va="center")
+        axis.annotate(f" {_number(value)}", (end, place), va="center")
     axis.set_yticks(places, [str(name) for name in names], parse_math=False)
     axis.invert_yaxis()
     axis.set(xlabel=xlabel, xlim=(0, 1.15 * max([*ends, 1e-9])))
-    words = "; ".join(f"{name} {value:.2f}" for name, value in zip(names, values, strict=True))
+    words = "; ".join(f"{name} {_number(value)}" for name, value in zip(names, values, strict=True))
     return _chart(figure, f"{xlabel}: {words}")
 
 
@@ -141,6 +141,11 @@ def similarities(matrix: np.ndarray, rows: str, columns: str, title: str) -> Cha
         f"{title}: {matrix.shape[0]} residues of {rows} by {matrix.shape[1]} of {columns}, from "
         f"{matrix.min():.2f} to {matrix.max():.2f}",
     )
+
+
+def _number(value: float) -> str:
+    """A count as it is, anything else with two decimals."""
+    return f"{value}" if isinstance(value, int) else f"{value:.2f}"
 
 
 def _chart(figure: Figure, words: str) -> Chart:

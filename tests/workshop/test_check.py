@@ -61,7 +61,7 @@ def test_what_is_no_answer_is_said(answer: Any, said: str) -> None:
 
 
 def test_an_unknown_exercise_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match="no exercise 'precison'; there are precision"):
+    with pytest.raises(ValueError, match="no exercise 'precison'; there are cosine, aligned"):
         check("precison", 1)
 
 
