@@ -43,17 +43,15 @@ def strongest(run: Run, feature: int, n: int = STRONGEST) -> pl.DataFrame:
 def _density(of: str) -> float:
     run = Run.shipped()
     csr = run.activations().of(PROTEIN)
+    residues, features = len(run.proteins().sequence(PROTEIN)), run.activations().n_features
     used = np.unique(csr.indices).size
-    return {
-        "all": csr.nnz / np.prod(csr.shape),
-        "residue": csr.nnz / csr.shape[0],
-        "protein": used / csr.shape[1],
-    }[of]
+    return {"all": csr.nnz / (residues * features), "protein": used / features}[of]
 
 
 @cache
 def _cysteine(n: int) -> float:
-    return float((strongest(Run.shipped(), FEATURE, n)["letter"] == "C").mean())
+    letters = strongest(Run.shipped(), FEATURE, n)["letter"].to_list()
+    return letters.count("C") / len(letters)
 
 
 def _found() -> pl.DataFrame:

@@ -4,7 +4,6 @@ import re
 from functools import cache
 
 import numpy as np
-import polars as pl
 
 from interplm_nb.pipeline.run import Run
 from interplm_nb.workshop.exercise import Exercise
@@ -61,10 +60,10 @@ def _once() -> float:
     return _with_finger([shuffled(s, 0) for s in written(Run.shipped(), "steered")])
 
 
-def _commonest(kind: str) -> pl.Series:
+def _commonest(kind: str) -> np.ndarray:
     """Of each sequence, the share of its commonest letter."""
     sequences = written(Run.shipped(), kind)
-    return pl.Series([max(map(s.count, set(s))) / len(s) for s in sequences])
+    return np.array([max(map(s.count, set(s))) / len(s) for s in sequences])
 
 
 def _broken(kind: str) -> float:
@@ -114,7 +113,7 @@ EXERCISES = {
                 "ones.",
             ),
             (
-                lambda: float(np.mean(_commonest("output only").to_numpy())),
+                lambda: float(_commonest("output only").mean()),
                 "That is the mean share of the commonest letter. How many sequences are above the "
                 "limit?",
             ),

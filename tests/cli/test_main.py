@@ -37,6 +37,7 @@ def ask(capsys, *words):
         "follow",
         "explore",
         "notebooks",
+        "doctor",
     ],
 )
 def test_help_explains_itself(capsys, command):
