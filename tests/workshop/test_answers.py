@@ -63,6 +63,9 @@ def test_answers_of_1() -> None:
     assert f"trained model gets {trained.mean():.2f}" in answer
     assert f"{trained[differ].mean():.2f} against {shuffled[differ].mean():.2f}" in answer
     assert (differ.sum(), trained[differ].sum()) == (18, 15) and "15 of 18" in said["guide-two"]
+    alike = cosines(vectors["P00044"], vectors["P00045"])
+    assert alike[:20, :24].mean() > 0.4 > 0.3 > alike[:20, 40:].mean(), "blocks"
+    assert alike[40:, 44:].mean() > 0.4 and one.index("CLQCH") + 5 == 24
     moved = np.linalg.norm(vectors["changed"] - x, axis=1) / np.linalg.norm(x, axis=1)
     assert not moved[:49].any() and moved[49] > 1 / 3 and moved[-1] > 0
     assert moved[49] == moved.max() and "more than a third" in said["answer-change"]
