@@ -27,11 +27,11 @@ _PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>{title}</title>
 <style>
-body {{ margin: 0; font: 2.1vw/1.35 sans-serif; color: #111; background: #fff; }}
+body {{ margin: 0; font: 1.9vw/1.3 sans-serif; color: #111; background: #fff; }}
 section {{ display: none; box-sizing: border-box; height: 100vh; padding: 3vh 4vw 6vh;
   overflow: auto; }}
-section.shown {{ display: block; }}
-section.picture {{ text-align: center; }}
+section.shown {{ display: grid; align-content: safe center; }}
+section.picture {{ justify-items: center; }}
 img {{ max-width: 92vw; max-height: 88vh; }}
 h1, h2, h3 {{ margin: 0 0 2vh; line-height: 1.15; }}
 a {{ color: #00518a; }}
@@ -104,7 +104,8 @@ def slides(source: Path) -> Iterator[str]:
 def _words(text: str) -> str:
     """HTML of a text; folded answers are open, and lines to write a guess on are left out."""
     plain = re.sub(r"</?details[^>]*>|</?summary>", "", text).replace("\nYour guess:", "")
-    return re.sub(r'<a [^>]*href="[^"]*\.ipynb">(.*?)</a>', r"\1", str(markdown2html(plain)))
+    made = re.sub(r'<a class="anchor-link".*?</a>', "", str(markdown2html(plain)))
+    return re.sub(r'<a [^>]*href="[^"]*\.ipynb">(.*?)</a>', r"\1", made)
 
 
 def _image(chart: Chart) -> str:
