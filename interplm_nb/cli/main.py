@@ -1,6 +1,5 @@
 """The command line: run, data, models, score, look, annotate, discover, rank, follow, spatial,
-contacts, interpret, steer, explore, notebooks, verify, work, slurm, push, pull.
-contacts, interpret, steer, explore, notebooks, verify, doctor.
+contacts, interpret, steer, explore, notebooks, verify, work, slurm, push, pull, doctor.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
