@@ -20,6 +20,7 @@ ROOMS = {
     "cli": (1.5, "the command line"),
     "widgets": (0, "linked views in the browser"),
     "figures": (1, "matplotlib and plotly"),
+    "workshop": (2, "exercises that hint"),
     "questions": (0.5, "what is asked of a finished run"),
     "stages": (1.5, "one file a stage"),
     "pipeline": (2, "Run, manifest, profiles, runner"),

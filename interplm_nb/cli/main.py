@@ -1,5 +1,5 @@
 """The command line: run, data, models, score, look, annotate, discover, rank, follow, spatial,
-contacts, interpret, steer, explore, notebooks, verify, work, slurm, push, pull.
+contacts, interpret, steer, explore, notebooks, verify, work, slurm, push, pull, doctor.
 
 A mistake that the user can correct is one sentence on stderr and exit code 2 (`--debug` adds the
 traceback). Anything else is a fault of interplm-nb: a traceback and how to report it.
@@ -18,6 +18,7 @@ from interplm_nb.cli.annotate import add_annotate_command
 from interplm_nb.cli.contacts import add_contacts_command
 from interplm_nb.cli.data import add_data_command
 from interplm_nb.cli.discover import add_discover_command
+from interplm_nb.cli.doctor import add_doctor_command
 from interplm_nb.cli.explore import add_explore_commands
 from interplm_nb.cli.follow import add_follow_command
 from interplm_nb.cli.interpret import add_interpret_command
@@ -40,6 +41,7 @@ from interplm_nb.scale.errors import ClusterError
 
 _EXAMPLES = """\
 examples:
+  interplm-nb doctor                                  what is missing on this machine
   interplm-nb run demo --out runs/demo                run every stage on the embedded proteins
   interplm-nb run demo --out runs/mine -p proteins.path=mine.fasta         on your own proteins
   interplm-nb run proteomes --out runs/p -p proteins.path=uniprot.tsv.gz   on a UniProt download
@@ -181,6 +183,7 @@ def parser() -> argparse.ArgumentParser:
     add_work_command(commands, _add, _say)
     add_slurm_command(commands, _add, _say)
     add_store_commands(commands, _add, _say)
+    add_doctor_command(commands, _add, _say)
     return parser
 
 

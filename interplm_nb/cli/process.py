@@ -45,7 +45,7 @@ def _end(kind: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + kind)
 
 
-def _is_writable(folder: Path) -> bool:
+def is_writable(folder: Path) -> bool:
     """Whether a file can be made there; permissions alone do not tell, as on a full disk."""
     try:
         with tempfile.TemporaryFile(dir=folder):
@@ -61,7 +61,7 @@ def place_for_caches() -> Iterator[None]:
     As for a random user in a container, or on a cluster's nodes. A variable that is set stays.
     """
     home = Path(os.path.expanduser("~"))
-    if home.is_absolute() and _is_writable(home):
+    if home.is_absolute() and is_writable(home):
         yield
         return
     with scratch_folder() as folder:

@@ -184,12 +184,16 @@ def open_app(folder: Path, browser: bool) -> int:
 
 
 def copy_lessons(folder: Path) -> list[Path]:
-    """Copy the source notebooks into a folder; an existing file is never overwritten."""
+    """Copy the source notebooks and the workshop's into a folder; an existing file is never
+    overwritten."""
     folder.mkdir(parents=True, exist_ok=True)
-    sources = sorted(lessons().glob("*.ipynb"))
-    present = [source.name for source in sources if (folder / source.name).exists()]
+    home = lessons()
+    found = sorted([*home.glob("*.ipynb"), *home.glob("workshop/**/*.ipynb")])
+    names = [source.relative_to(home) for source in found if source.parent.name[0] != "."]
+    present = [str(name) for name in names if (folder / name).exists()]
     if present:
         raise PipelineError(f"{folder} already has {', '.join(present)}; give another folder")
-    for source in sources:
-        shutil.copyfile(source, folder / source.name)
-    return [folder / source.name for source in sources]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(home / name, folder / name)
+    return [folder / name for name in names]

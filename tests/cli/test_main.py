@@ -37,6 +37,7 @@ def ask(capsys, *words):
         "follow",
         "explore",
         "notebooks",
+        "doctor",
     ],
 )
 def test_help_explains_itself(capsys, command):
@@ -262,6 +263,9 @@ def test_lessons_are_copied_and_never_overwritten(tmp_path, capsys):
     code, out, _ = ask(capsys, "notebooks", tmp_path / "mine")
     assert code == 0
     assert "01_proteins.ipynb" in out
+    workshop = tmp_path / "mine" / "workshop"
+    assert (workshop / "3_controls.ipynb").is_file()
+    assert (workshop / "teacher" / "3_controls.ipynb").is_file()
     code, _, err = ask(capsys, "notebooks", tmp_path / "mine")
     assert code == 2
     assert "already has 00_explore.ipynb" in err and "give another folder" in err
