@@ -412,15 +412,15 @@ class _Stored(_Entries):
         self, folder: Path, n_features: int, sums: Mapping[str, np.ndarray], bytes_of: BytesOf
     ) -> None:
         self.n_features = n_features
-        self._folder, self._sums = folder, sums
+        self._folder, self._sums, self._bytes_of = folder, sums, bytes_of
         self._by_residue, self._by_feature = (
             _SortedTable(folder / f"{name}.parquet", key, sums.get(name), bytes_of)
             for name, key in zip(ORDERS, ("row", "feature"), strict=True)
         )
 
-    def __reduce__(self) -> tuple[type[Self], tuple[Path, int, Mapping[str, np.ndarray]]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[object, ...]]:
         """A pickle names the folder and carries no entry."""
-        return type(self), (self._folder.resolve(), self.n_features, self._sums)
+        return type(self), (self._folder.resolve(), self.n_features, self._sums, self._bytes_of)
 
     @cached_property
     def _summary(self) -> pl.DataFrame:

@@ -23,7 +23,7 @@ def strongest(run: Run, feature: int, n: int = STRONGEST) -> pl.DataFrame:
     Examples
     --------
     >>> strongest(Run.shipped(), 211, 1)["around"].item()
-    'AGTPGV.G.KTLTVR'
+    'GTPGVG.K.TLTVRE'
     """
     rows, values = run.activations().relative_to(run.maxima().train).feature(feature)
     order = np.argsort(-values, kind="stable")[:n]

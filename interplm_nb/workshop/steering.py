@@ -36,7 +36,7 @@ def shuffled(sequence: str, seed: int) -> str:
     Examples
     --------
     >>> shuffled("MKVLA", seed=0)
-    'VMLAK'
+    'VALMK'
     """
     order = np.random.default_rng(seed).permutation(len(sequence))
     return "".join(sequence[i] for i in order)
