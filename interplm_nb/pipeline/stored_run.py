@@ -97,13 +97,14 @@ def _kept_equal(
         ended = threading.Event()
         sender = threading.Thread(target=kept.send_until, args=[ended], daemon=True)
         sender.start()
+        done = False
         try:
             yield lambda: say(kept.send(progress))
-        except BaseException:
+            done = True
+        finally:
             _end(ended, sender)
-            kept.try_to_send()
-            raise
-        _end(ended, sender)
+            if not done:  # the error of the block is the one to show
+                kept.try_to_send()
         kept.send(progress)
 
 

@@ -45,6 +45,5 @@ def move_all(wanted: Mapping[str, Entry], move: Move, title: str, progress: bool
         try:
             for moving in waiting:
                 moving.result()
-        except BaseException:
+        finally:  # after an error or Ctrl-C, what has not begun is left out
             pool.shutdown(wait=True, cancel_futures=True)
-            raise

@@ -45,6 +45,7 @@ def pull(
     wanted = {n: e for n, e in chosen.items() if not _is_here(folder / n, e, hash_of)}
 
     def bring(name: str, entry: Entry, update: Callable[[int], object]) -> None:
+        """Bring one file of the store."""
         fetch(store, name, entry, folder / name, update)
 
     move_all(wanted, bring, f"fetching {store.url}", progress)

@@ -60,6 +60,7 @@ def push(
     sent: dict[str, Entry] = {}
 
     def send(name: str, entry: Entry, update: Callable[[int], object]) -> None:
+        """Send one file, unless it is gone or changes meanwhile."""
         try:
             sent[name] = _sent(store, folder / name, name, entry, hash_of)
         except FileNotFoundError:

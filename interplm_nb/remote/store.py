@@ -63,6 +63,7 @@ class Store:
         """Bytes `start` to `stop` (excluded), in one request of at most `PART` bytes."""
 
         def get() -> bytes:
+            """The bytes, all of them."""
             data = self._fs.cat_file(self._path(name), start=start, end=stop)
             if len(data) != stop - start:
                 raise OSError(f"{len(data):,} bytes came, not {stop - start:,}")
@@ -95,6 +96,7 @@ class Store:
             options["max_concurrency"] = 2
 
         def put() -> None:
+            """Send the file to where it gets its name when it is whole."""
             with self._placed(name) as target:
                 self._fs.put_file(str(path), target, **options)
 
@@ -104,6 +106,7 @@ class Store:
         """Bytes of every object, by name: a request per 1,000 objects."""
 
         def find() -> dict[str, Any]:
+            """The store's own records; none of an empty place."""
             with contextlib.suppress(FileNotFoundError):
                 return self._fs.find(self.address.root, detail=True)
             return {}
@@ -118,6 +121,7 @@ class Store:
         """Remove an object; nothing if it is gone."""
 
         def drop() -> None:
+            """Remove it, unless somebody else has."""
             with contextlib.suppress(FileNotFoundError):
                 self._fs.rm_file(self._path(name))
 

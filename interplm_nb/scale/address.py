@@ -145,15 +145,16 @@ def _local(n: int) -> "Iterator[tuple[Client, Path]]":
 def _ended_at_once(cluster: Any) -> Iterator[None]:
     """After an error or Ctrl-C, end the workers in the middle of their shards: Dask would wait for
     them for seconds, and a shard that was cut off changes nothing."""
+    done = False
     try:
         yield
-    except BaseException:
-        for nanny in cluster.workers.values():
+        done = True
+    finally:
+        for nanny in () if done else cluster.workers.values():
             nanny.close_gracefully()  # it starts no other worker
             if nanny.pid:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(nanny.pid, signal.SIGKILL)
-        raise
 
 
 @contextmanager

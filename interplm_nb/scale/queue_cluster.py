@@ -194,6 +194,7 @@ def _noting(job_class: Any, refusals: list[str]) -> Any:
 
     class Job(job_class):
         async def start(self) -> None:
+            """Submit the job, or note what the queue says."""
             try:
                 await super().start()
             except (RuntimeError, ValueError, OSError) as error:
@@ -206,6 +207,7 @@ def _noting(job_class: Any, refusals: list[str]) -> Any:
 
 def _submit(cluster: Any, queue: QueueFile) -> None:
     async def submitted() -> None:
+        """Once all jobs are."""
         await cluster
 
     cluster.scale(jobs=queue.jobs)

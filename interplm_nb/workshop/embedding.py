@@ -41,7 +41,8 @@ def embedded() -> Embedded:
 
     with safe_open(str(FILE), framework="np") as file:
         about = file.metadata()
-        vectors = {name: file.get_tensor(name).astype(np.float32) for name in file.keys()}  # noqa: SIM118
+        names = list(file.keys())
+        vectors = {name: file.get_tensor(name).astype(np.float32) for name in names}
     if (about.get("type"), about.get("version")) != ("WorkshopEmbeddings", "1"):
         raise ValueError(f"{FILE} is not a file of the workshop's embeddings, version 1")
     return Embedded(json.loads(about["sequences"]), vectors)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from interplm_nb.remote.store import Store
 from tests.remote.s3_server import SECRET, Proxy, s3_server
 
 
@@ -35,3 +36,14 @@ def s3(_server: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:
     _server.seen.clear()
     _server.fault, _server.faults = lambda request: "", 0
     return _server
+
+
+@pytest.fixture(params=["s3", "memory", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty place in each kind of store."""
+    if request.param == "s3":
+        request.getfixturevalue("s3")
+        return Store(f"s3://lab/{tmp_path.name}")
+    if request.param == "file":
+        return Store(f"file://{tmp_path / 'store'}")
+    return Store(f"memory://{tmp_path.name}")

@@ -48,17 +48,6 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-@pytest.fixture(params=["s3", "memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """An empty place in each kind of store."""
-    if request.param == "s3":
-        request.getfixturevalue("s3")
-        return Store(f"s3://lab/{tmp_path.name}")
-    if request.param == "file":
-        return Store(f"file://{tmp_path / 'store'}")
-    return Store(f"memory://{tmp_path.name}")
-
-
 def test_only_what_differs_moves(store: Store, folder: Path, tmp_path: Path) -> None:
     there = push(folder, store)
     assert (there.files, there.bytes) == (len(FILES), sum(map(len, FILES.values())))

@@ -10,17 +10,6 @@ from interplm_nb.remote.store import Store
 from tests.remote.s3_server import Proxy, Request
 
 
-@pytest.fixture(params=["s3", "memory", "file"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """An empty place in each kind of store."""
-    if request.param == "s3":
-        request.getfixturevalue("s3")
-        return Store(f"s3://lab/{tmp_path.name}")
-    if request.param == "file":
-        return Store(f"file://{tmp_path / 'store'}")
-    return Store(f"memory://{tmp_path.name}")
-
-
 def test_what_is_written_is_read(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

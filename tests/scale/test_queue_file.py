@@ -153,9 +153,10 @@ def test_each_worker_of_a_job_takes_its_device(
     class Worker:
         name = "SLURMCluster-3-1"
 
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    if given is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    # Set in any case, so that what a worker writes into this process is undone.
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given or "")
+    if given is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     dask_setup(Worker())
     assert os.environ["CUDA_VISIBLE_DEVICES"] == own
 
