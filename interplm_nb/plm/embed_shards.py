@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Literal, TypeAlias, TypedDict, Unpack
 
 import numpy as np
 from torch import Tensor
@@ -125,12 +125,9 @@ class EmbedShards:
         }
         write_json(record, self._first.draft / TASK)
 
-    def __reduce__(self) -> tuple[Callable[..., "EmbedShards"], tuple[Any, ...]]:
-        address = address_of(self._plm)
-        for writer in self._writers.values():
-            writer.share_proteins()
-        drafts = tuple((layer, str(w.draft.resolve())) for layer, w in self._writers.items())
-        return _reopened, (address, drafts, self._settings)
+    def __reduce__(self) -> tuple[Callable[[Path], "EmbedShards"], tuple[Path]]:
+        self.share()
+        return shared, (self._first.draft.resolve(),)
 
 
 def arrays(found: Mapping[int, Tensor]) -> dict[int, np.ndarray]:
@@ -147,17 +144,11 @@ def shared(draft: Path) -> EmbedShards:
             f"{draft} was begun with other versions than are installed here: {other}; install the "
             "same ones, as others can give other numbers"
         )
-    # A name of a folder next to it, whatever the record says: a run may come from somebody else.
-    drafts = tuple((int(n), str(draft.with_name(Path(name).name))) for n, name in record["drafts"])
-    return _reopened(PLMAddress(**record["plm"]), drafts, EmbedSettings(**record["settings"]))
-
-
-def _reopened(
-    address: PLMAddress,
-    drafts: tuple[tuple[int, str], ...],
-    settings: EmbedSettings,
-) -> EmbedShards:
-    """The task in another process."""
-    writers = {layer: EmbeddingsWriter.of_draft(Path(draft)) for layer, draft in drafts}
+    # Names of folders next to it, whatever the record says: a run may come from somebody else.
+    writers = {
+        int(layer): EmbeddingsWriter.of_draft(draft.with_name(Path(name).name))
+        for layer, name in record["drafts"]
+    }
     joined = joined_of(next(iter(writers.values())).about)
-    return EmbedShards(address.load(), writers, joined, **settings)
+    plm = PLMAddress(**record["plm"]).load()
+    return EmbedShards(plm, writers, joined, **EmbedSettings(**record["settings"]))
