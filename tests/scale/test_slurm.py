@@ -144,8 +144,8 @@ def test_a_run_by_an_array_job_and_by_workers_has_the_same_bytes(
     request = ["run", str(profile), "--device", "cpu", "--out"]
     subprocess.run([*interplm, *request, str(here)], check=True)
     # Two jobs of one worker, or a job of two
-    shape = {"workers_per_job": 2, "cores": 2} if slurm == "stand-in" else {}
-    queue = queue_file(tmp_path, walltime="00:20:00", **shape)
+    shape = {"workers_per_job": 2, "cores": 2, "memory": "4 GB"} if slurm == "stand-in" else {}
+    queue = queue_file(tmp_path, **{"walltime": "00:20:00", "memory": "2 GB", **shape})
     written = subprocess.run(
         [*interplm, "slurm", *request, str(there), "--queue", str(queue)],
         check=True,
