@@ -34,7 +34,11 @@ class ClusterWatch:
         self.look()
 
     def something_ended(self) -> None:
-        """Work goes on."""
+        """Work goes on. ClusterError where it ended because the client gave its scheduler up.
+
+        A client that closes cancels what was sent, and refuses what is sent after that.
+        """
+        self._check_scheduler()
         self._alive = time.monotonic()
 
     def look(self) -> bool:
@@ -43,11 +47,7 @@ class ClusterWatch:
         now = time.monotonic()
         if now - self._looked < self.every:
             return False
-        if self._client.status in ("closing", "closed"):
-            raise ClusterError(
-                f"the scheduler at {self._address} went away and did not come back; start it again "
-                f"with its workers. {_RESUME}"
-            )
+        self._check_scheduler()
         try:
             seen = self._client.scheduler_info()["workers"] if self._is_connected() else {}
         except OSError:  # it went while it was asked
@@ -58,6 +58,13 @@ class ClusterWatch:
         elif now - self._alive > PATIENCE:
             raise ClusterError(f"{_sentence(self._address, seen)} {_RESUME}")
         return True
+
+    def _check_scheduler(self) -> None:
+        if self._client.status in ("closing", "closed"):
+            raise ClusterError(
+                f"the scheduler at {self._address} went away and did not come back; start it again "
+                f"with its workers. {_RESUME}"
+            )
 
     def _is_connected(self) -> bool:
         return self._client.status == "running"

@@ -90,3 +90,5 @@ def test_a_scheduler_that_is_away_for_a_moment(monkeypatch: pytest.MonkeyPatch) 
     cluster.status = "closed"
     with pytest.raises(ClusterError, match="went away and did not come back; start it again"):
         cluster.later(watch, cluster_watch.EVERY)
+    with pytest.raises(ClusterError, match="went away and did not come back; start it again"):
+        watch.something_ended()  # what the client cancelled as it closed
