@@ -75,6 +75,11 @@ def test_constraints_meet_pyproject(python: str) -> None:
         )
 
 
+def test_biotite_is_the_same_for_every_python() -> None:
+    """From 1.7 on it wants Python 3.12 and lacks the module with which long chains are written."""
+    assert {pins(python)["biotite"] for python in PYTHONS} == {Version("1.6.0")}
+
+
 def test_torch_has_no_local_suffix() -> None:
     assert str(pins("3.11")["torch"]) == "2.13.0"
     assert not [name for name in pins("3.11") if name.startswith(("nvidia-", "cuda-", "triton"))], (
