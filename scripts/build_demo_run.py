@@ -18,6 +18,7 @@ import polars as pl
 from interplm_nb.embeddings import Embeddings
 from interplm_nb.features.atlas import ATLAS
 from interplm_nb.features.statistics import feature_statistics
+from interplm_nb.figures.sae_card import sae_card
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_files import INTERPRETED
 from interplm_nb.pipeline.scored_sources import SOURCES
@@ -32,6 +33,8 @@ N_PROTEINS = 120
 HELD = ("sae", "random_sae")
 """Sources whose weights, scores and activations ship: what views compare."""
 SHIPPED = Path(__file__).resolve().parents[1] / "interplm_nb" / "data" / "demo_run"
+CARD = "card.md"
+"""The card of its SAE, beside README.md, which is on the folder."""
 README = """# The demo run
 
 Made by `make demo-run` from the run of `make demo`. Tables, maxima and the map of features are
@@ -39,7 +42,8 @@ those of the whole run on the 1,200 embedded proteins (`../demo`). `proteins.par
 the activations of `sae` and `random_sae` and the statistics beside the map are of {n} of them: all
 that have a structure, the rest at random. The SAE's weights are rounded to float16, and its
 activations here are those of the rounded weights; the random SAE is kept by its seed and its mean.
-Scores by feature are kept of these two sources alone.
+Scores by feature are kept of these two sources alone. `card.md` is the SAE's card, as
+`interplm-nb models push` would publish it.
 
 It was computed with {plm}. UniRep (Alley et al. 2019, Nature Methods 16:1315) is by its authors;
 its weights are CC BY-NC 4.0 and are not in this package. See LICENSE.md beside this file for what
@@ -76,6 +80,7 @@ def main() -> None:
     readme = README.format(n=len(proteins), plm=model.name)
     (small.folder / "README.md").write_text(readme, encoding="utf-8")
     (small.folder / "LICENSE.md").write_text(text, encoding="utf-8")
+    (small.folder / CARD).write_text(sae_card(small), encoding="utf-8")
     size = sum(f.stat().st_size for f in small.folder.rglob("*") if f.is_file())
     print(f"{small.folder}: {proteins}, {size / 1e6:.1f} MB")
 

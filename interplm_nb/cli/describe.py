@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from interplm_nb import spreadsheet
+from interplm_nb.figures.run_tables import in_words
 from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.looked import looked
 from interplm_nb.pipeline.model_note import card_figures, model_note
@@ -16,7 +17,6 @@ from interplm_nb.pipeline.parameters import ProteinsParameters
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.text import text_table
 from interplm_nb.questions.export import best_pairs
-from interplm_nb.stages.concept_summary import verdict
 from interplm_nb.stages.partial_relatives import COLUMN
 
 if TYPE_CHECKING:
@@ -183,14 +183,6 @@ def describe_models() -> str:
     return "\n".join([*lines, *([f"Model card of {MINI}: {figures}."] if figures else [])])
 
 
-def _verdict(run: Run, comparison: pl.DataFrame) -> str:
-    """How the SAE compares with the rest; "" where it is alone, as in a run from parts."""
-    if comparison.height == 1:
-        return ""
-    seeds = comparison.filter(source="sae")["seeds"].item()
-    return verdict(run.table("concepts", "differences"), seeds)
-
-
 _COMPARISON = {
     "source": "source",
     "n_concepts": "concepts",
@@ -233,7 +225,7 @@ def describe_scores(folder: Path | str, source: str, convention: str, tsv: bool)
     parts = [
         f"{convention} convention: {_CHOSEN[convention]}",
         text_table(headed),
-        _verdict(run, comparison) if convention == "strict" else "",
+        in_words(run) if convention == "strict" else "",
         f"best feature of {source} per concept "
         f"({min(50, best.height)} of {best.height}; all with --tsv):",
         text_table(shown),

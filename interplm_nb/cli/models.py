@@ -13,6 +13,7 @@ examples:
   interplm-nb models get Elana/InterPLM-esm2-8m --layer 4 --out sae      download a published SAE
   interplm-nb models convert ae.pt --plm esm2_t6_8M_UR50D --layer 4 --out sae
   interplm-nb models convert sae --to saelens --out for_saelens
+  interplm-nb models push runs/demo someone/my-sae      its SAE, with scores, controls and features
   interplm-nb models push sae someone/my-sae --private
 
 Nothing about an SAE is guessed: what its file does not say, you have to give, and what you say
@@ -43,11 +44,19 @@ def add_models_command(
     push.add_argument(
         "folder",
         type=a_path,
-        metavar="DIR",
-        help="folder of an SAE: sae.safetensors and config.json",
+        metavar="RUN_OR_SAE",
+        help="a run, whose trained SAE is published, or folder of an SAE: sae.safetensors and "
+        "config.json",
     )
     push.add_argument(
         "repository", metavar="REPO", help="owner/name on the Hub; created if it does not exist"
+    )
+    push.add_argument(
+        "--run",
+        type=a_path,
+        metavar="RUN",
+        help="the run that trained the SAE, if its folder was copied elsewhere: the card states "
+        "the scores and controls, and the table of features is published too",
     )
     push.add_argument("--private", action="store_true", help="make the repository private")
     push.set_defaults(do=lambda options: say(_push(options)))
@@ -129,7 +138,7 @@ def _given(options: argparse.Namespace) -> Any:
 
 
 def _get(options: argparse.Namespace) -> str:
-    from interplm_nb.sae.convert import download
+    from interplm_nb.cli.publish import download
 
     return download(
         options.repository,
@@ -148,9 +157,9 @@ def _convert(options: argparse.Namespace) -> str:
 
 
 def _push(options: argparse.Namespace) -> str:
-    from interplm_nb.sae.hub import push
+    from interplm_nb.cli.publish import publish
 
-    return f"published: {push(options.folder, options.repository, private=options.private)}"
+    return publish(options.folder, options.repository, options.run, options.private)
 
 
 def _listed() -> str:

@@ -155,10 +155,11 @@ def write_exported(table: pl.DataFrame, path: Path, about: Mapping[str, Any]) ->
         draft.write_text("\n".join(lines) + "\n" + body, encoding="utf-8", newline="\n")
 
 
-def read_exported(path: Path) -> Exported:
+def read_exported(path: Path, sae: str | None = None) -> Exported:
     """Read what `write_exported` wrote, with its types; an empty string reads as null.
 
-    ValueError for another kind of file or version.
+    sae: `SAE.weight_hash` of the SAE whose features are to be named. ValueError for the table of
+    another one, and for another kind of file or version.
     """
     lines = Path(path).read_text(encoding="utf-8").split("\n")
     head = [
@@ -175,6 +176,12 @@ def read_exported(path: Path) -> Exported:
     if record.pop("version", None) != VERSION:
         raise ValueError(
             f"{path}: not version {VERSION} of an {TYPE}; export it again with this package"
+        )
+    if sae is not None and record.get("sae") != sae:
+        raise ValueError(
+            f"{path}: the table of features of the SAE with the weights "
+            f"{record.get('sae') or 'that it does not name'}, but this SAE's are {sae}: the same "
+            "numbers are other features; take the table that was made for this SAE"
         )
     matches = [(key, match) for key in record if (match := _COLUMN.fullmatch(key))]
     explained = {match[1]: record.pop(key) for key, match in matches}

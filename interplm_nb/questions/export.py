@@ -19,12 +19,13 @@ _OF_FEATURE = (
 )
 """Columns of `FeatureTables` that go with every pair of a feature."""
 
-_HOW = {
+HOW = {
     "strict": "features and thresholds are chosen on validation and read on test; no homology "
     "cluster is in two splits; maxima of train; overlapping instances are kept",
     "published": "InterPLM's own: thresholds chosen again on test, pairs without a hit there "
     "dropped; random halves; maxima of all proteins; overlapping instances are overwritten",
 }
+"""How pairs are chosen and read in each convention, in words."""
 
 
 def export_links(run: Run, source: str, convention: str, path: Path, min_f1: float = 0.1) -> int:
@@ -46,7 +47,7 @@ def export_links(run: Run, source: str, convention: str, path: Path, min_f1: flo
     about = run.about(source)
     record = {
         "convention": convention,
-        "how": _HOW[convention],
+        "how": HOW[convention],
         "concepts_scored": scored["concepts_scored"].item(),
         "thresholds": list(run.scores(source, "validation", convention).thresholds),
         "min_f1": min_f1,

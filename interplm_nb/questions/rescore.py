@@ -300,6 +300,7 @@ class _Work:
             path = self._kept(content)
             shutil.copyfile(self.folder / path.name, path)
         about = {"plm": said["plm"], "layer": self.layer, "d_sae": self.sae.d_sae}
+        about["weights"] = self.plan["sae"]
         self.grounds.run.write_about(
             self.folder.name, kind="sae", name=self.name, l0=self.about["l0"], **about
         )

@@ -22,6 +22,8 @@ from interplm_nb.saving import atomic_path, file_hash, read_json, write_json
 
 WEIGHTS = "sae.safetensors"
 CONFIG = "config.json"
+TABLE = "features.tsv"
+"""Which features match which concepts, beside a published SAE; it names the SAE's weights."""
 VERSION = 3
 Stored = Literal["float32", "float16", "seed"]
 """How weights are kept in the file."""

@@ -1,8 +1,8 @@
-"""Convert an SAE of any known format to another, for `interplm-nb models get` and `convert`."""
+"""Convert an SAE of any known format to another."""
 
 from pathlib import Path
 
-from interplm_nb.sae import checkpoint, hub, importers
+from interplm_nb.sae import checkpoint, importers
 from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.exporters import to_interplm, to_saelens
 from interplm_nb.sae.importers.given import Given
@@ -18,24 +18,8 @@ def convert(path: Path, out: Path, to: str, given: Given, sha256: str | None = N
 
     ValueError as in `importers.read` and `exporters`, and for a folder that is not empty.
     """
-    _check_out(out, to)
-    return _written(opened(path, given, sha256), out, to)
-
-
-def download(
-    repository: str,
-    out: Path,
-    given: Given,
-    revision: str | None = None,
-    file: str | None = None,
-    sha256: str | None = None,
-) -> str:
-    """Download an SAE (`hub.get`) and save it in the folder `out`; returns a text that says what
-    was read and written."""
-    _check_out(out, TARGETS[0])
-    return _written(
-        hub.get(repository, given, revision=revision, file=file, sha256=sha256), out, TARGETS[0]
-    )
+    check_out(out, to)
+    return written(opened(path, given, sha256), out, to)
 
 
 def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
@@ -59,14 +43,16 @@ def opened(path: Path, given: Given, sha256: str | None = None) -> SAE:
     return checkpoint.load(path, plm=given.plm, layer=given.layer)
 
 
-def _check_out(out: Path, to: str) -> None:
+def check_out(out: Path, to: str = TARGETS[0]) -> None:
+    """ValueError for an unknown format, and for a folder that holds something."""
     if to not in TARGETS:
         raise ValueError(f"cannot write format {to!r}; take one of {', '.join(TARGETS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists already; give another folder (--out)")
 
 
-def _written(sae: SAE, out: Path, to: str) -> str:
+def written(sae: SAE, out: Path, to: str = TARGETS[0]) -> str:
+    """Write an SAE that says where it belongs; returns a text on what was written."""
     assert sae.about is not None, "what was read says where it belongs"
     if to == "interplm-nb":
         checkpoint.save(sae, out, sae.about)

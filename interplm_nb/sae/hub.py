@@ -165,24 +165,28 @@ def push(
     folder: Path,
     repository: str,
     *,
+    card: str | None = None,
+    table: Path | None = None,
     private: bool = False,
     endpoint: str | None = None,
     token: str | None = None,
 ) -> str:
-    """Upload a saved SAE with a model card (the folder's README.md, or one written from its
-    `about`); returns the address of the commit.
+    """Upload a saved SAE with a model card; returns the address of the commit.
 
-    The folder is loaded first, so that nothing broken is published. A missing repository is
+    The card is the folder's README.md; without one, `card`; without that, one written from the
+    SAE's `about`. `table`: its features and concepts, as `concepts.exported` writes them. The
+    folder is loaded first, so that nothing broken is published. A missing repository is
     created. The token is huggingface_hub's own (`hf auth login`, or HF_TOKEN) unless given.
     """
     sae = checkpoint.load(folder)
     api = HfApi(endpoint=endpoint, token=token)
     readme = folder / "README.md"
-    card = readme.read_bytes() if readme.is_file() else model_card(sae, repository).encode()
+    written = card or model_card(sae, f"interplm-nb models get {repository} --out sae")
     files = {
         checkpoint.WEIGHTS: folder / checkpoint.WEIGHTS,
         checkpoint.CONFIG: folder / checkpoint.CONFIG,
-        readme.name: card,
+        readme.name: readme if readme.is_file() else written.encode(),
+        **({} if table is None else {checkpoint.TABLE: table}),
     }
     with _explained(repository, None, push=True):
         api.create_repo(repository, private=private, exist_ok=True)
@@ -200,6 +204,23 @@ def push(
                 repository, operations, commit_message="SAE of interplm-nb"
             ).commit_url
         )
+
+
+def table_of(sae: SAE, *, endpoint: str | None = None, cache: Path | None = None) -> Path | None:
+    """The table of features and concepts that lies beside a downloaded SAE, at the same commit;
+    None for a repository without one, as all in `published` are.
+
+    Raises what `fetch` raises, but for a missing file.
+    """
+    assert sae.about is not None, "a downloaded SAE has about"
+    repository, revision = (sae.about.origin[name] for name in ("repository", "revision"))
+    if repository.lower() in BY_REPOSITORY:
+        return None
+    try:
+        found = fetch(repository, revision, [checkpoint.TABLE], endpoint=endpoint, cache=cache)
+    except FileNotFoundError:
+        return None
+    return found.paths[0]
 
 
 def _with_entry(given: Given, entry: Published) -> Given:

@@ -157,3 +157,18 @@ def test_other_and_damaged_files_are_refused(tmp_path) -> None:
     path.write_text(whole.replace("# pairs: 2", "# pairs: two"))
     with pytest.raises(ValueError, match="the header line 'pairs: two' cannot be read"):
         read_exported(path)
+
+
+@pytest.mark.parametrize(
+    ("named", "said"), [("sha256:1", "weights sha256:1,"), (None, "that it does not name")]
+)
+def test_the_table_of_another_sae_is_refused_with_both_hashes(
+    tmp_path: Any, named: str | None, said: str
+) -> None:
+    path = tmp_path / "features.tsv"
+    write_exported(links({}), path, ABOUT | {"sae": named})
+    assert read_exported(path).table.height == 1
+    if named:
+        assert read_exported(path, named).table.height == 1
+    with pytest.raises(ValueError, match=rf"features\.tsv: .*{said}.* are sha256:2: the same"):
+        read_exported(path, "sha256:2")

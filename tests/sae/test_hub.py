@@ -275,6 +275,7 @@ def test_what_is_pushed_comes_back(loopback, cache, tmp_path):
         "# Sparse autoencoder of esm2-mini, layer 3" in card
         and "| architecture | topk, k 4 |" in card
         and sae.weight_hash in card
+        and "## Not scored" in card
     )
     found = hub.get(NAME, Given(layer=3), endpoint=loopback.address, cache=cache)
     assert found.weight_hash == sae.weight_hash
@@ -301,6 +302,27 @@ def test_a_card_of_ones_own_is_kept(loopback, tmp_path):
     hub.push(tmp_path / "mine", NAME, endpoint=loopback.address, token="t")
     held = loopback.repositories[NAME]
     assert held.commits[held.names["main"]]["README.md"] == b"---\nlicense: mit\n---\n# Mine\n"
+
+
+def test_a_card_and_a_table_that_are_given_are_beside_it(loopback, cache, tmp_path):
+    saved(tmp_path / "mine")
+    (tmp_path / "t.tsv").write_text("# a table\n")
+    hub.push(
+        tmp_path / "mine",
+        NAME,
+        card="---\ntags: [x]\n---\n# Scored\n",
+        table=tmp_path / "t.tsv",
+        endpoint=loopback.address,
+        token="t",
+    )
+    held = loopback.repositories[NAME]
+    assert held.commits[held.names["main"]]["README.md"].endswith(b"# Scored\n")
+    where = {"endpoint": loopback.address, "cache": cache}
+    path = hub.table_of(hub.get(NAME, **where), **where)
+    assert path is not None and path.read_text() == "# a table\n"
+    loopback.repository("someone/without", {"ae.pt": pt(interplm())})
+    sae = hub.get("someone/without", Given(plm="some-plm", layer=4), **where)
+    assert hub.table_of(sae, **where) is None
 
 
 def test_private_is_private_or_refused(loopback, tmp_path):
