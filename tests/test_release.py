@@ -86,6 +86,21 @@ def test_ci_is_ci_run_and_installs_on_every_python() -> None:
     assert ".ci/run" in [step.get("run") for step in jobs["all"]["steps"]]
     named = [c.rpartition(" ")[2] for c in PROJECT["classifiers"] if re.search(r":: 3\.\d+$", c)]
     assert jobs["installs"]["strategy"]["matrix"]["python"] == named
+    checked = str(jobs["installs"]["steps"])
+    assert all((ROOT / path).exists() for path in re.findall(r"scripts/\w+\.py", checked))
+    assert "scripts/check_installed.py" in checked
+
+
+def test_each_tag_gets_its_documentation_and_pages_name_their_version() -> None:
+    build = of_yaml(".readthedocs.yaml")["build"]
+    first, *_, last = build["commands"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert first.startswith("make docs ")
+    assert "the documentation site, into docs/_build/html" in makefile
+    assert last == "cp -r docs/_build/html $READTHEDOCS_OUTPUT/html"
+    assert f"Programming Language :: Python :: {build['tools']['python']}" in PROJECT["classifiers"]
+    conf = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
+    assert 'html_title = f"{project} {version}"' in conf
 
 
 def test_only_the_job_that_publishes_may_ask_for_an_identity() -> None:
