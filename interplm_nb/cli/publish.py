@@ -13,7 +13,6 @@ from interplm_nb.pipeline.errors import PipelineError
 from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_files import RECORD, source_file
 from interplm_nb.questions.export import export_links
-from interplm_nb.sae import checkpoint, convert, hub
 from interplm_nb.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ def publish(path: Path, repository: str, run: Path | None = None, private: bool 
     that the SAE lies in, or `run`) the card states its scores and controls, and the table of
     features and concepts goes along. PipelineError where the run's SAE is another one.
     """
+    from interplm_nb.sae import hub
+
     owner = _owner(path, run)
     folder = owner.source("sae") if owner and (path / RECORD).is_file() else path
     with _table(folder, owner) as table:
@@ -54,6 +55,8 @@ def download(
 
     ValueError for a folder that is not empty and for the table of another SAE.
     """
+    from interplm_nb.sae import checkpoint, convert, hub
+
     convert.check_out(out)
     sae = hub.get(repository, given, revision=revision, file=file, sha256=sha256)
     table = hub.table_of(sae)
@@ -81,6 +84,8 @@ def _owner(path: Path, run: Path | None) -> Run | None:
 @contextmanager
 def _table(folder: Path, owner: Run | None) -> "Iterator[Path | None]":
     """The table of the SAE's features: the folder's own, or made from the run."""
+    from interplm_nb.sae import checkpoint
+
     sae, own = checkpoint.load(folder), folder / checkpoint.TABLE
     if owner is not None:
         _check_same(folder, sae, owner)
