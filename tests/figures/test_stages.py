@@ -1,6 +1,7 @@
 """Figures and tables of the lessons: drawn from a tiny run, described in words, escaped."""
 
 import re
+import shutil
 
 import polars as pl
 import pytest
@@ -8,15 +9,18 @@ import pytest
 from interplm_nb.annotations import Annotations
 from interplm_nb.figures import stages as figures
 from interplm_nb.figures import tables
+from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.stage_table import STAGES
 from interplm_nb.widgets.feature_page import FeaturePages
 from tests.pipeline.tiny import tiny_parameters
 
 
 @pytest.fixture(scope="module")
-def results(tiny_run):
-    parameters = tiny_parameters(tiny_run.folder)
-    return {name: STAGES[name].call(tiny_run, params) for name, params in parameters.items()}
+def results(tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures") / "run"
+    shutil.copytree(tiny_run.folder, folder)  # a stage that is called may begin again
+    run, parameters = Run.open(folder), tiny_parameters(folder)
+    return {name: STAGES[name].call(run, params) for name, params in parameters.items()}
 
 
 @pytest.mark.parametrize(
