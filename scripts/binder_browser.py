@@ -123,7 +123,7 @@ def visit(start: Path, folder: Path, environment: Mapping[str, str], picture: Pa
         page.goto(f"{address}{OPENS}")
         # Without a kernel, JupyterLab would ask which one is meant.
         page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for()
-        page.locator(".jp-MarkdownCell").first.click()
+        page.locator(".jp-MarkdownCell:visible").first.click()
         for _ in range(cells_to_workbench(folder / "notebooks" / "00_explore.ipynb")):
             page.keyboard.press("Shift+Enter")
         drawn(page)

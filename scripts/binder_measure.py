@@ -81,7 +81,7 @@ def beyond_base() -> int:
     """
     installed = {canonicalize_name(d.metadata["Name"]): d for d in distributions()}
     base: set[tuple[str, str]] = set()
-    waiting = [(name, "") for name in BASE if name in installed]
+    waiting = [(name, "") for name in map(canonicalize_name, BASE) if name in installed]
     while waiting:
         name, extra = waiting.pop()
         base.add((name, extra))
