@@ -1,15 +1,18 @@
 """The steps of repo2docker on the files of `binder/`, without Docker; then what a visitor gets.
 
-    python -m scripts.binder_steps FOLDER [--environment binder/full]
+    python -m scripts.binder_steps FOLDER [--environment binder/full] [--browser]
 
 A virtual environment takes the place of the conda environment, with the same versions from PyPI.
 If this Python is not the one of `environment.yml`, the versions are those of `constraints.txt` for
-this Python. Then postBuild runs in a copy of what is committed, and `start` starts the measurement
-(`scripts/binder_measure.py`), which stops at the first notebook that neither runs nor says why.
+this Python. Then postBuild runs in a copy of what is committed, without what `.dockerignore` names,
+and `start` starts the measurement (`scripts/binder_measure.py`), which stops at the first notebook
+that neither runs nor says why. With `--browser`, Chromium then opens what the badge opens
+(`scripts/binder_browser.py`, which needs Playwright and psutil here).
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -52,14 +55,23 @@ def install(environment: Path, folder: Path) -> Path:
     return programs
 
 
+def ignored() -> list[str]:
+    """The files and folders of `.dockerignore`, which has no patterns."""
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 def copy_repository(folder: Path) -> Path:
-    """What is committed, where repo2docker copies it."""
+    """What is committed, where repo2docker copies it, without what `.dockerignore` names."""
     place = folder / "repository"
     archive = folder / "repository.tar"
     subprocess.run(["git", "archive", "-o", archive, "HEAD"], cwd=ROOT, check=True)
     with tarfile.open(archive) as files:
         files.extractall(place, filter="data")
     archive.unlink()
+    for name in ignored():
+        left_out = place / name
+        shutil.rmtree(left_out) if left_out.is_dir() else left_out.unlink(missing_ok=True)
     return place
 
 
@@ -67,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="repo2docker's steps without Docker.")
     parser.add_argument("folder", type=Path, help="an empty or a new folder to work in")
     parser.add_argument("--environment", default="binder", help="binder, or binder/full")
+    parser.add_argument("--browser", action="store_true", help="then open it in Chromium")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,12 +91,18 @@ def main() -> None:
         "HOME": str(folder / "home"),  # trust, settings and IPython's profile
         "IPYTHONDIR": str(folder / "home" / ".ipython"),
         "JUPYTER_PREFER_ENV_PATH": "1",
+        "BINDER_LAUNCH_HOST": "https://mybinder.org/",  # as BinderHub names itself and what it runs
+        "BINDER_REQUEST": "v2/gh/OWNER/interplm-nb/HEAD",
     }
     (folder / "home").mkdir(exist_ok=True)
     binder = place / options.environment
     subprocess.run([binder / "postBuild"], cwd=place, env=environment, check=True)
-    measure = [programs / "python", place / "scripts" / "binder_measure.py"]
+    measure = [programs / "python", "-m", "scripts.binder_measure"]
     subprocess.run([binder / "start", *measure], cwd=place, env=environment, check=True)
+    if options.browser:
+        from scripts.binder_browser import visit  # Playwright: only where it is asked for
+
+        print(visit(binder / "start", place, environment, folder / "explore.png"))
 
 
 if __name__ == "__main__":

@@ -99,7 +99,8 @@ def _cells(part: Part, version: Version) -> Iterator[nbformat.NotebookNode]:
     elif part.kind == "prose":
         text = part.text
         if version == "teacher":
-            text = text.replace("<details>", "<details open>").replace("](../", "](../../")
+            text = text.replace("<details>", "<details open>")
+            text = text.replace("](../", "](../../").replace('href="../', 'href="../../')
         yield new_markdown_cell(text, id=part.name)
     elif version == "teacher":
         quoted = "\n".join(f"> {line}".rstrip() for line in part.text.splitlines())

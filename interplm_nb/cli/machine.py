@@ -29,6 +29,7 @@ NOT_TO_EXPLORE = frozenset(
         "scikit-learn",
         "umap-learn",
         "voila",
+        "zstandard",
     ]
 )
 """Packages that a finished run can be explored without; Binder leaves them out."""

@@ -8,12 +8,10 @@ file declares by `MOST_ROWS` and `LARGEST_ARRAY`.
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
-
-import zstandard
+from typing import Any, BinaryIO, TextIO, cast
 
 from interplm_nb.readers.report import InputError
 
@@ -55,6 +53,10 @@ _TOO_LARGE = (
 )
 
 
+class _DamagedZstdError(Exception):
+    """Bytes that zstd cannot decompress."""
+
+
 class _ZstdFrames(io.RawIOBase):
     """The decompressed bytes of a zstd file.
 
@@ -62,8 +64,13 @@ class _ZstdFrames(io.RawIOBase):
     """
 
     def __init__(self, stream: BinaryIO) -> None:
+        # Not at the top: the small Binder explores without it.
+        from zstandard import ZstdDecompressor, ZstdError
+
         self._stream = stream
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._new_frame: Callable[[], Any] = ZstdDecompressor().decompressobj
+        self._error = ZstdError
+        self._frame = self._new_frame()
         self._ready = memoryview(b"")
         self._begun = False
 
@@ -89,9 +96,12 @@ class _ZstdFrames(io.RawIOBase):
                 raise EOFError("the last zstd frame has no end")
             return False
         if self._frame.eof:
-            self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._frame = self._new_frame()
         self._begun = True
-        self._ready = memoryview(self._frame.decompress(packed))
+        try:
+            self._ready = memoryview(self._frame.decompress(packed))
+        except self._error as error:
+            raise _DamagedZstdError(str(error)) from error
         return True
 
 
@@ -166,7 +176,7 @@ def open_bytes(path: Path | str) -> Iterator[BinaryIO]:
         ) from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; give the path of a file") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, _DamagedZstdError) as error:
         raise InputError(
             f"{path}: the compressed file is truncated or damaged ({error}); download or copy it "
             "again. Nothing was read"
