@@ -52,6 +52,9 @@ CONTROLS = (
     "homology clusters. The probes are trained with the labels."
 )
 
+LINKS = {"index.html": "All concepts", "gallery.html": "Gallery", "workbench.html": "Workbench"}
+"""Pages that every page leads to."""
+
 PICTURES = {
     "histogram": ("how strong it is on how many residues; blue: its own best concept", 900),
     "logo": ("the letters around its maxima, in bits", 900),
@@ -83,7 +86,8 @@ class Site:
             name = concept_name(row["concept"], row["category"])
             self._write(f"concepts/{slug(row['concept'])}.html", name, self.concept(row))
         self._write("gallery.html", "A gallery of features", self.gallery())
-        self.bench.to_html(self.folder / "workbench.html", features=self.shown)
+        bench = self.bench.to_html(self.folder / "workbench.html", features=self.shown)
+        bench.write_text(with_navigation(bench.read_text(encoding="utf-8")), encoding="utf-8")
 
     @cached_property
     def shown(self) -> list[int]:
@@ -241,11 +245,6 @@ class Site:
 
     def _write(self, name: str, title: str, body: str, script: str = "") -> None:
         up = "../" * name.count("/")
-        links = (
-            ("index.html", "All concepts"),
-            ("gallery.html", "Gallery"),
-            ("workbench.html", "Workbench"),
-        )
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         runs = f"sha256-{digest}" if script else "none"
         policy = (
@@ -257,9 +256,7 @@ class Site:
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-            '<nav aria-label="Site">'
-            + "".join(f'<a href="{up}{to}">{text}</a>' for to, text in links)
-            + f"</nav>\n<main>{body}</main>\n"
+            f"{navigation(up)}\n<main>{body}</main>\n"
             "<footer><p>Made by interplm-nb from the demo run that comes with it. The figures and "
             f'scores of this run are licensed CC BY-NC 4.0: <a href="{up}LICENSE.md">licence and '
             "attribution</a>.</p></footer>\n"
@@ -276,6 +273,18 @@ def slug(concept: str) -> str:
     'metal-binding-zinc-n-term'
     """
     return quote(re.sub(r"[^a-z0-9]+", "-", concept.lower()).strip("-"))
+
+
+def navigation(up: str = "") -> str:
+    """Links to the other pages; `up` leads to the site's top."""
+    links = " ".join(f'<a href="{up}{to}">{text}</a>' for to, text in LINKS.items())
+    return f'<nav aria-label="Site">{links}</nav>'
+
+
+def with_navigation(workbench: str) -> str:
+    """The workbench's page with the links, in its own colours."""
+    look = "<style>nav a { color: inherit; margin-right: 1em; }</style>"
+    return workbench.replace("<main>", f"{look}{navigation()}\n<main>", 1)
 
 
 def words_of(source: str) -> str:

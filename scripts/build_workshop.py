@@ -33,6 +33,8 @@ CATCH_UP = (
     "*Solved, stuck, or out of time: run the folded cell below. It holds a solution, and what "
     "follows uses its result.*"
 )
+FOLDED = "# A solution. Run this cell, folded as it is, to go on."
+"""JupyterLab shows the first line of a folded cell."""
 _PART = re.compile(r"^<!-- (prose|teacher|code|exercise) ([\w-]+) -->\n", re.MULTILINE)
 _BLOCK = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
 _CODE_BLOCKS = {"prose": 0, "teacher": 0, "code": 1, "exercise": 3}
@@ -115,7 +117,7 @@ def _exercise(part: Part, version: Version) -> Iterator[nbformat.NotebookNode]:
     yield new_code_cell(f"{asked}\n\n{check}", id=part.name)
     yield new_markdown_cell(CATCH_UP, id=f"{part.name}-catch-up-text")
     folded = {"tags": ["catch-up"], "jupyter": {"source_hidden": True}}
-    yield new_code_cell(solution, id=f"{part.name}-catch-up", metadata=folded)
+    yield new_code_cell(f"{FOLDED}\n{solution}", id=f"{part.name}-catch-up", metadata=folded)
 
 
 if __name__ == "__main__":

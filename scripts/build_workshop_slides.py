@@ -49,8 +49,15 @@ const slides = [...document.querySelectorAll("section")];
 function show(n) {{
   const at = Math.max(0, Math.min(slides.length - 1, n));
   slides.forEach((slide, i) => slide.classList.toggle("shown", i === at));
+  fit(slides[at]);
   document.querySelector("footer").textContent = `${{at + 1}} / ${{slides.length}}`;
   history.replaceState(null, "", `#${{at + 1}}`);
+}}
+function fit(slide) {{
+  for (let size = 100; size >= 60; size -= 4) {{
+    slide.style.fontSize = `${{size}}%`;
+    if (slide.scrollHeight <= slide.clientHeight) return;
+  }}
 }}
 const now = () => slides.findIndex((slide) => slide.classList.contains("shown"));
 const steps = {{ ArrowRight: 1, ArrowDown: 1, PageDown: 1, " ": 1,
@@ -60,6 +67,7 @@ addEventListener("keydown", (event) => {{
   event.preventDefault();
   show(now() + steps[event.key]);
 }});
+addEventListener("resize", () => fit(slides[now()]));
 addEventListener("click", (event) => {{
   if (!event.target.closest("a")) show(now() + 1);
 }});

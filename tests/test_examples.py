@@ -1,4 +1,4 @@
-"""Examples run as they are written: docstrings, and the Python of README and docs/run.md.
+"""Examples run as they are written: docstrings, and the Python of README and of pages in docs/.
 
 Where an example opens runs/demo, the folder that `make demo` makes, it finds a tiny run there.
 """
@@ -11,8 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from interplm_nb.pipeline.run import Run
+from interplm_nb.plm import fetching
+
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/run.md")
+PAGES = ("README.md", "docs/start.md", "docs/run.md", "docs/features.md")
+WITH_A_MODEL = ("docs/look.md", "docs/models.md")
+"""Their Python reads proteins with the model of the run that ships."""
 
 
 def modules_with_examples() -> list[str]:
@@ -46,8 +51,12 @@ def test_the_examples_of_a_module_give_what_they_say(
     assert not runner.failures, "".join(said)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", PAGES + WITH_A_MODEL)
 def test_the_python_of_a_page_runs(page: str) -> None:
+    model = Run.shipped().model()
+    assert model is not None
+    if page in WITH_A_MODEL and fetching.to_fetch(model.weights):
+        pytest.skip(f"{model.name} is not here")
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text("utf-8"), re.DOTALL)
     assert blocks
     for block in blocks:

@@ -99,6 +99,10 @@ def test_a_concept_is_found_opened_and_seen_in_the_workbench(
     page.get_by_role("link", name=f"Open feature {feature} in the workbench").click()
     wait_until_drawn(page)
     assert shown_feature(page) == feature
+    tall = "() => document.documentElement.scrollHeight - window.innerHeight"
+    assert page.evaluate(tall) <= 0, "the links fit above the workbench"
+    page.get_by_role("link", name="All concepts").click()
+    assert page.get_by_role("searchbox").is_visible() and "index.html" in page.url
 
 
 def test_a_search_without_a_match_says_where_else_to_look(open_page: Callable) -> None:

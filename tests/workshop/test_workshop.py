@@ -110,7 +110,8 @@ def test_the_student_has_solutions_only_folded_and_the_teacher_reads_them(source
         if part.kind != "exercise":
             continue
         (folded,) = (c for c in student if c.id == f"{part.name}-catch-up")
-        assert folded.metadata.jupyter.source_hidden and folded.source == part.blocks[1]
+        assert folded.metadata.jupyter.source_hidden
+        assert folded.source == f"{build_workshop.FOLDED}\n{part.blocks[1]}"
         (own,) = (c for c in student if c.id == part.name)
         assert part.blocks[1] not in own.source
         (solved,) = (c for c in teacher if c.id == part.name)
