@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -28,33 +29,27 @@ def fed(model: Path, proteins: Proteins, out: Path) -> list[Figure]:
     """The figures; the weights of all sides are compared."""
     data = proteins, LAYER, BATCH, 0
     made: dict[str, SAE] = {}
-    with cluster(2) as two, cluster(1) as one:
 
-        def streamed() -> SAE:
-            batches = StreamedBatches(plm.load(model, "cpu"), *data, buffer_residues=BUFFER)
-            return _trained(batches, out)
+    def streamed(side: str = "streamed") -> None:
+        batches = StreamedBatches(plm.load(model, "cpu"), *data, buffer_residues=BUFFER)
+        made[side] = _trained(batches, out)
 
-        def by(workers: DaskWorkers) -> SAE:
-            batches = FedBatches(workers, plm.load(model, "cpu"), *data, buffer_residues=BUFFER)
-            try:
-                return _trained(batches, out)
-            finally:
-                batches.close()
+    def in_two_threads() -> None:
+        with threads(CORES):
+            streamed("threads")
 
-        def in_two_threads() -> SAE:
-            with threads(CORES):
-                return streamed()
+    def by(workers: DaskWorkers, side: str) -> None:
+        batches = FedBatches(workers, plm.load(model, "cpu"), *data, buffer_residues=BUFFER)
+        with closing(batches):
+            made[side] = _trained(batches, out)
 
-        sides = {
-            "two": lambda: by(two),
-            "one": lambda: by(one),
-            "streamed": streamed,
-            "threads": in_two_threads,
-        }
-        steps = _steps(model, data)
+    with cluster(1) as one:
+        by(one, "one")
+    with cluster(2) as two:
         rates = in_turns(
-            {name: lambda name=name: made.update({name: sides[name]()}) for name in sides},
-            steps * BATCH,
+            {"two": lambda: by(two, "two"), "streamed": streamed, "threads": in_two_threads},
+            _steps(model, data) * BATCH,
+            lambda: _rested(two),
         )
     if not torch.equal(made["two"].W_dec, made["one"].W_dec):
         raise AssertionError("weights depend on the number of workers")
@@ -64,8 +59,8 @@ def fed(model: Path, proteins: Proteins, out: Path) -> list[Figure]:
         raise AssertionError(f"atoms have a mean cosine of {alike:.4f} with those of one process")
     note = (
         f"random weights at the ESM-2 8M shape up to layer {LAYER}, TopK with {N_FEATURES:,} "
-        f"features, {steps} steps of {BATCH:,} residues, the same in each; medians of {TURNS} "
-        f"turns; fed by 1 worker: {rates['one']:,.0f}; weights of 1 and of 2 workers bit-equal, "
+        f"features, {_steps(model, data)} steps of {BATCH:,} residues, the same in each; medians "
+        f"of {TURNS} turns; weights of 1 and of 2 workers bit-equal, "
         f"mean cosine of their atoms with those of one process {alike:.5f}"
     )
     return [
@@ -95,6 +90,12 @@ def _trained(batches: StreamedBatches, out: Path) -> SAE:
     (sae,) = train_on(batches, {folder / "sae": config}, batches.steps_per_epoch, options)
     shutil.rmtree(folder)
     return sae
+
+
+def _rested(workers: DaskWorkers) -> None:
+    """Once workers have ended what they computed ahead, which cannot be stopped in the middle."""
+    client = workers.client
+    client.gather([client.submit(int, workers=[name], pure=False) for name in client.nthreads()])
 
 
 def _steps(model: Path, data: tuple[Proteins, int, int, int]) -> int:

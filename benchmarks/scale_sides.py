@@ -58,15 +58,17 @@ def threads(n: int) -> Iterator[None]:
 
 
 def in_turns(
-    sides: Mapping[str, Callable[[], object]], n_residues: int, turns: int = TURNS
+    sides: Mapping[str, Callable[[], object]], n_residues: int, rest: Callable[[], object] = int
 ) -> dict[str, float]:
-    """Residues per second of each side: the median of some turns, after one that does not count."""
+    """Residues per second of each side: the median of some turns, after one that does not count.
+    `rest` is called after each side, without the clock."""
     rates: dict[str, list[float]] = {name: [] for name in sides}
-    for side in sides.values():
-        side()
-    for _ in range(turns):
+    for turn in range(1 + TURNS):
         for name, side in sides.items():
-            rates[name].append(n_residues / seconds(side))
+            rate = n_residues / seconds(side)
+            rest()
+            if turn:
+                rates[name].append(rate)
     return {name: median(found) for name, found in rates.items()}
 
 
