@@ -13,12 +13,12 @@ from interplm_nb.activations import FeatureActivations
 from interplm_nb.activations_writer import ActivationsWriter
 from interplm_nb.annotations import Annotations
 from interplm_nb.concepts.count import Counting, count
-from interplm_nb.concepts.resumed import count_resumed
+from interplm_nb.concepts.resumed import RESIDUES, count_resumed
 from interplm_nb.concepts.scores import ConceptScores
 from interplm_nb.proteins import Proteins
 from interplm_nb.scale.shard_task import Workers
 
-N_RESIDUES, SHARD = 2_000_000, 500_000
+N_RESIDUES = 4_000_000
 N_FEATURES, N_CONCEPTS, DRAWN, LABELS_PER_RESIDUE = 5_120, 400, 67, 0.75
 
 
@@ -28,7 +28,7 @@ def counting(folder: Path) -> list[Figure]:
     everything = _counting(folder)
 
     def with_workers(workers: Workers) -> ConceptScores:
-        return count_resumed(everything, folder / "counts", workers, SHARD, progress=False)
+        return count_resumed(everything, folder / "counts", workers, progress=False)
 
     with cluster(2) as two, cluster(1) as one, two_processes() as pool:
 
@@ -47,7 +47,7 @@ def counting(folder: Path) -> list[Figure]:
         check_equal(with_workers(two), _half(folder, 0) + _half(folder, 1))
     note = (
         f"synthetic residues, 64 of {N_FEATURES:,} features active, {N_CONCEPTS} concepts, one "
-        f"thread a process, {N_RESIDUES:,} residues in shards of {SHARD:,}, joined by this "
+        f"thread a process, {N_RESIDUES:,} residues in shards of {RESIDUES:,}, joined by this "
         f"process; equal integers; medians of {TURNS} turns"
     )
     return two_beside("count", rates, note)
