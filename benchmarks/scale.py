@@ -30,7 +30,7 @@ LAYER = 3
 SHORT, LONG = 8_000, 160_000
 """Residues of a shard: of a few seconds, and of about 20."""
 N_SHORT, N_LONG = 8, 2
-TRAINED = 200_000
+TRAINED = 100_000
 """Residues of an SAE's training."""
 SHARDS = "1000,10000,100000"
 OVERHEAD, GROWTH = 1.1, 1.2
