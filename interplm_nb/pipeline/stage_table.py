@@ -20,6 +20,7 @@ from interplm_nb.pipeline.parameters import (
     FeaturesParameters,
     InterpretParameters,
     ProteinsParameters,
+    ShardedParameters,
     StageParameters,
     SteerParameters,
     TrainParameters,
@@ -92,9 +93,10 @@ class Stage:
         """What lists the stage's shards; it takes the same. PipelineError where there is none."""
         if not self.begun_by:
             able = ", ".join(stage.name for stage in STAGES.values() if stage.begun_by)
+            on_cluster = issubclass(self.parameters, ShardedParameters)
+            hint = "; a Dask cluster computes them: run --scheduler ADDRESS" if on_cluster else ""
             raise PipelineError(
-                f"stage {self.name!r} is not computed in shards by other processes; those that "
-                f"are: {able}"
+                f"`--begin` and `work` know no shards of stage {self.name!r}, only of: {able}{hint}"
             )
         return _imported(self.begun_by)
 

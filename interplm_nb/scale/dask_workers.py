@@ -15,6 +15,7 @@ from interplm_nb.scale.cluster_watch import ClusterWatch
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.installed import installed
 from interplm_nb.scale.on_worker import ShardError, on_worker, opened
+from interplm_nb.scale.scheduler_memory import EVERY, forget_ended
 from interplm_nb.scale.shard_task import ShardTask, Update, failed
 from interplm_nb.scale.tries import MOST_TRIES, Tries
 from interplm_nb.scale.worker_output import last_lines
@@ -73,7 +74,7 @@ class DaskWorkers:
         waiting, running = deque(task.missing()), dict[Future, _Sent]()
         if not waiting:
             return
-        ended, tries = SimpleQueue[Future](), Tries()
+        ended, n_ended, tries = SimpleQueue[Future](), 0, Tries()
         watch = ClusterWatch(self.client)
         # As bytes: the scheduler unpickles what it can, and would load a PLM.
         pickled, here = pickle.dumps(task), installed()
@@ -103,6 +104,9 @@ class DaskWorkers:
                     self._again(task, shard, future, tries)
                     waiting.appendleft(shard)  # so that what fails for good ends the call soon
                 future.release()
+                n_ended += 1
+                if n_ended % EVERY == 0:
+                    forget_ended(self.client)
         finally:
             if running and self.client.status == "running":
                 self.client.cancel(list(running))

@@ -101,8 +101,10 @@ def test_a_stage_that_nobody_began_is_refused(tiny_run: Run, tmp_path: Path) -> 
         PipelineError, match="nobody has begun the stage 'embed'; begin it with: in"
     ):
         work(run, "embed", print)
-    with pytest.raises(PipelineError, match="stage 'train' is not computed in shards by other pro"):
+    with pytest.raises(PipelineError, match=r"know no shards of stage 'train', only of: embed$"):
         work(run, "train", print)
+    with pytest.raises(PipelineError, match="only of: embed; a Dask cluster computes them: run --"):
+        work(run, "concepts", print)
     with pytest.raises(PipelineError, match="no stage 'embedd'"):
         work(run, "embedd", print)
 
@@ -147,7 +149,7 @@ def test_the_arithmetic_that_auto_chose_is_part_of_the_task(
 
 
 def test_a_stage_without_shards_cannot_be_begun() -> None:
-    with pytest.raises(PipelineError, match="stage 'train' is not computed in shards"):
+    with pytest.raises(PipelineError, match="know no shards of stage 'train'"):
         asked(Request("demo", Path("x"), begin="train"))
     request = Request("demo", Path("x"), begin="embed")
     assert request.command() == "interplm-nb run demo --out x --begin embed"

@@ -37,6 +37,7 @@ from tests.scale.own_cluster import (
     shards_in,
     until,
 )
+from tests.scale.own_work import N_SHARDS, made_in, prepare, process_of, work
 from tests.scale.tasks import Greedy, Noisy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -108,6 +109,34 @@ def test_workers_are_killed_and_paused(
         assert shards_in(tmp_path / "out") >= done
         done = shards_in(tmp_path / "out")
     assert files_of(tmp_path / "out") == whole
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    prepare(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["encoding", "counting"])
+def test_workers_are_killed_while_they_encode_and_count(
+    cluster: OwnCluster, prepared: Path, moments: random.Random, tmp_path: Path, kind: str
+) -> None:
+    """No shard is lost or added twice, and none is left over."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    work(kind, "", prepared, here)
+    cluster.add_workers(2)
+    with process_of(kind, cluster.address, prepared, there) as process:
+        for after in sorted(moments.sample(range(1, N_SHARDS[kind] // 2), 2)):
+            until(lambda: made_in(there) >= after)  # noqa: B023
+            time.sleep(moments.uniform(0, 0.2))
+            assert process.poll() is None, process.communicate()[0]
+            moments.choice(cluster.computing()).kill()
+        said = process.communicate()[0]
+    assert process.returncode == 0, said
+    assert files_of(there) == files_of(here)
 
 
 def test_the_scheduler_is_started_anew(
