@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
@@ -253,25 +254,36 @@ class FeatureActivations:
         ):
             yield ActivationBlock(first, self._scaled(self._entries.rows(first, last)))
 
+    def feature_bounds(self, entries: int = 2**20) -> list[int]:
+        """Where the blocks of `by_feature` begin, and n_features."""
+        ends = np.concatenate([[0], np.cumsum(self._entries.counts())])
+        bounds = [0]
+        while bounds[-1] < self.n_features:
+            fits = int(np.searchsorted(ends, ends[bounds[-1]] + entries, side="right")) - 1
+            bounds.append(min(max(fits, bounds[-1] + 1), self.n_features))
+        return bounds
+
     def by_feature(
-        self, accessions: Iterable[str] | None = None, entries: int = 2**20
+        self,
+        accessions: Iterable[str] | None = None,
+        entries: int = 2**20,
+        features: range | None = None,
     ) -> Iterator[FeatureBlock]:
-        """Yield the activations of all features in order, on the residues of these proteins.
+        """Yield the activations of features in order, on the residues of these proteins.
 
         A block holds at most `entries` values of all proteins, or one feature of more. Without
-        `accessions` it has all rows; with them the others are empty.
+        `accessions` it has all rows; with them the others are empty. `features`: those of blocks
+        that begin in it (None: all).
         """
         kept = None
         if accessions is not None:
             kept = np.zeros(self.n_residues, bool)
             kept[self.proteins.rows_of(accessions)] = True
-        ends = np.concatenate([[0], np.cumsum(self._entries.counts())])
-        first = 0
-        while first < self.n_features:
-            fits = int(np.searchsorted(ends, ends[first] + entries, side="right")) - 1
-            last = min(max(fits, first + 1), self.n_features)
-            rows, features, values = self._entries.features(first, last)
-            column, on = features - features.dtype.type(first), None
+        for first, last in pairwise(self.feature_bounds(entries)):
+            if features is not None and first not in features:
+                continue
+            rows, numbers, values = self._entries.features(first, last)
+            column, on = numbers - numbers.dtype.type(first), None
             if self._maxima is not None:
                 maxima = self._maxima[first:last][column]
                 on = maxima > 0
@@ -285,7 +297,6 @@ class FeatureActivations:
                 (values, rows.astype(np.int32), starts), shape=(self.n_residues, last - first)
             )
             yield FeatureBlock(first, columns)
-            first = last
 
     def largest(self, accessions: Iterable[str] | None = None) -> np.ndarray:
         """float32 [n_features]: each feature's maximum over these proteins (None: all).

@@ -363,7 +363,7 @@ def sheet(feature: int) -> str:
 def fingerprint(run: Run) -> str:
     """The first 12 digits of a sha256 over the run's files."""
     files = sorted(
-        path for path in run.folder.rglob("*") if path.is_file() and path.name != "README.md"
+        path for path in run.folder.rglob("*") if path.is_file() and path.suffix != ".md"
     )
     lines = [f"{path.relative_to(run.folder).as_posix()} {file_hash(path)}\n" for path in files]
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:12]

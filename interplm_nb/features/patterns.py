@@ -50,6 +50,7 @@ def activation_patterns(
     activations: FeatureActivations,
     accessions: Iterable[str] | None = None,
     threshold: float = 0.15,
+    features: range | None = None,
 ) -> pl.DataFrame:
     """Classify each feature by the shape of its activations along proteins.
 
@@ -85,6 +86,8 @@ def activation_patterns(
         Proteins to look at (None: all).
     threshold : float
         A residue is active strictly above it.
+    features : range, optional
+        Blocks of the store that begin there (None: all), see `FeatureActivations.by_feature`.
 
     Returns
     -------
@@ -113,7 +116,7 @@ def activation_patterns(
         )
     found = [
         _of_block(entries, activations.proteins)
-        for entries in active_entries(activations, threshold, accessions)
+        for entries in active_entries(activations, threshold, accessions, features)
     ]
     return pl.concat([pl.DataFrame(schema=PATTERNS), *found])
 

@@ -69,6 +69,7 @@ def feature_statistics(
     activations: FeatureActivations,
     threshold: float = 0.0,
     accessions: Iterable[str] | None = None,
+    features: range | None = None,
 ) -> pl.DataFrame:
     """How often, how strongly and where each feature fires.
 
@@ -83,6 +84,8 @@ def feature_statistics(
         0 or more. InterPLM's is `PUBLISHED_THRESHOLD` in unit "max" (0 in its first version).
     accessions : iterable of str, optional
         Proteins to count on (None: all).
+    features : range, optional
+        Blocks of the store that begin there (None: all), see `FeatureActivations.by_feature`.
 
     Returns
     -------
@@ -132,7 +135,7 @@ def feature_statistics(
         amino_acid_of(proteins.letters),
         composition(counted),
     )
-    found = [_of_block(e, scene) for e in active_entries(activations, threshold, chosen)]
+    found = [_of_block(e, scene) for e in active_entries(activations, threshold, chosen, features)]
     return pl.concat([pl.DataFrame(schema=STATISTICS), *found])
 
 

@@ -65,15 +65,19 @@ class Stretches(NamedTuple):
 
 
 def active_entries(
-    activations: FeatureActivations, threshold: float, accessions: Iterable[str] | None = None
+    activations: FeatureActivations,
+    threshold: float,
+    accessions: Iterable[str] | None = None,
+    features: range | None = None,
 ) -> Iterator[Entries]:
     """Yield the residues of these proteins (None: all) on which features are above `threshold`.
 
-    One pass over the store, by feature; a feature is never cut in two.
+    One pass over the store, by feature; a feature is never cut in two. `features`: see
+    `FeatureActivations.by_feature`.
     """
     offsets = activations.proteins.offsets
     protein_of = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
-    for block in activations.by_feature(accessions):
+    for block in activations.by_feature(accessions, features=features):
         columns = block.values
         ends, rows, values = columns.indptr, columns.indices, columns.data
         if threshold > 0:

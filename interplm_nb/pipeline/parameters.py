@@ -513,7 +513,7 @@ class ConceptsParameters(ShardedParameters):
     seed: int = Field(0, ge=0, le=SEED, description="Seed of resamples, draws and probes.")
 
 
-class FeaturesParameters(StageParameters):
+class FeaturesParameters(ShardedParameters):
     """Stage `features`: what each feature is, beyond its concepts: statistics, motifs, families."""
 
     stage: ClassVar[str] = "features"

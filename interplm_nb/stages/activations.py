@@ -19,12 +19,12 @@ from interplm_nb.pipeline.scored_sources import DENSE, PROJECTIONS, SAES, SEEDS,
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.feature_use import FeatureSums
 from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.shard_task import Workers
 
 if TYPE_CHECKING:
     from interplm_nb.concepts.controls.dense import Inputs
     from interplm_nb.concepts.controls.projection import Projection
     from interplm_nb.features.atlas_quality import AtlasQuality
-    from interplm_nb.sae.model import SAE
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,8 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
     proteins = run.proteins()
     train = run.accessions("train")
     lacking = [s for s in run.possible(SEEDS) if not run.of_source(s, "activations").exists()]
-    with workers_at(params.scheduler if lacking else "") as workers:
+    mapped = run.of_source("sae", "atlas").exists()
+    with workers_at("" if mapped and not lacking else params.scheduler) as workers:
         for source in lacking:  # a store gets its name when it is whole
             encode_to(
                 run.sae(source, params.device),
@@ -65,12 +66,12 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
                 params.max_l0,
                 scale=workers,
             )
+        if not mapped:
+            run.write_atlas(*_mapped(run, workers))
     for source in run.possible(SEEDS):
         if not run.of_source(source, "maxima").exists():
             found = run.activations(source)
             run.write_maxima(source, Maxima(found.largest(train), found.largest()))
-    if not run.of_source("sae", "atlas").exists():
-        run.write_atlas(*_mapped(run.sae(), run.activations()))
     rows = proteins.rows_of(train)
     for source in DENSE:
         if not run.of_source(source, "maxima").exists():
@@ -90,14 +91,15 @@ def activations(run: Run, params: ActivationsParameters) -> ActivationsStage:
 
 
 def _mapped(
-    sae: "SAE", found: FeatureActivations
+    run: Run, workers: Workers
 ) -> "tuple[pl.DataFrame, pl.DataFrame, AtlasQuality, dict[str, str]]":
     """What `Run.write_atlas` takes. Made once for all views: importing umap alone takes seconds."""
     from interplm_nb.features.atlas import atlas
     from interplm_nb.features.atlas_quality import atlas_quality
-    from interplm_nb.features.statistics import feature_statistics
+    from interplm_nb.features.statistic_shards import Measures, measure
 
-    statistics = feature_statistics(found)
+    sae, found = run.sae(), run.activations()
+    statistics = measure(found, Measures(), run.work("activations") / "statistics", workers)
     decoder = sae.W_dec.detach().numpy()
     places = atlas(decoder, (statistics["n_active"] > 0).to_numpy())
     sequences = found.proteins.sequence_hash

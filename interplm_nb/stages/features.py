@@ -23,8 +23,8 @@ from interplm_nb.features.motifs import (
     motif,
     sites,
 )
-from interplm_nb.features.patterns import activation_patterns
-from interplm_nb.features.statistics import MARKED_NEAR_ENDS, feature_statistics
+from interplm_nb.features.statistic_shards import Measures, measure
+from interplm_nb.features.statistics import MARKED_NEAR_ENDS
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.nearest_run import RunToRead
 from interplm_nb.pipeline.parameters import FeaturesParameters
@@ -32,15 +32,8 @@ from interplm_nb.pipeline.run import Run
 from interplm_nb.pipeline.run_files import FeatureTable
 from interplm_nb.pipeline.scored_sources import SAES, SOURCES, scored_source
 from interplm_nb.readers.motif_files import read_motifs
-
-SHAPE = {
-    "pattern": "shape",
-    "run_length": "run_length",
-    "coverage": "coverage",
-    "period": "period",
-    "period_strength": "period_strength",
-}
-"""Columns of `features.patterns` that stand beside the statistics, with their names there."""
+from interplm_nb.scale.address import workers_at
+from interplm_nb.scale.shard_task import Workers
 
 MATCHED = {"other": pl.String, "kind": pl.String, **MATCHES}
 """Columns of the matches: the other SAE, and what is alike: "decoder" or "activation"."""
@@ -77,9 +70,13 @@ def features(run: Run, params: FeaturesParameters) -> FeaturesStage:
     if isinstance(run, RunToRead):
         return _made(run)
     manifest.begin(run, params)
-    for source in (s for s in SAES if s in run.with_activations()):
-        if not run.of_source(source, "statistics").exists():
-            run.write_feature_table("statistics", _statistics(run, source, params), source)
+    sources = [s for s in SAES if s in run.with_activations()]
+    lacking = [s for s in sources if not run.of_source(s, "statistics").exists()]
+    with workers_at(params.scheduler if lacking else "") as workers:
+        for source in lacking:
+            table = _statistics(run, source, params, workers)
+            run.write_feature_table("statistics", table, source)
+    for source in sources:
         if not run.of_source(source, "motifs").exists():
             table, _ = feature_motifs(run.activations(source), _search(run, params))
             run.write_feature_table("motifs", table, source)
@@ -97,11 +94,12 @@ def features(run: Run, params: FeaturesParameters) -> FeaturesStage:
     return _made(run)
 
 
-def _statistics(run: Run, source: str, params: FeaturesParameters) -> pl.DataFrame:
+def _statistics(
+    run: Run, source: str, params: FeaturesParameters, workers: Workers
+) -> pl.DataFrame:
     relative = run.activations(source).relative_to(run.maxima(source).train)
-    shape = activation_patterns(relative).select("feature", *SHAPE).rename(SHAPE)
-    statistics = feature_statistics(relative, params.threshold)
-    return statistics.join(shape, on="feature", how="left", maintain_order="left")
+    measures = Measures(params.threshold, shape=True)
+    return measure(relative, measures, run.work("features") / "statistics", workers)
 
 
 def _search(run: Run, params: FeaturesParameters) -> MotifSearch:

@@ -176,7 +176,9 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     whole = activation_patterns(source)
     by_feature = source.by_feature
-    monkeypatch.setattr(source, "by_feature", lambda accessions: by_feature(accessions, 100))
+    monkeypatch.setattr(
+        source, "by_feature", lambda chosen, features: by_feature(chosen, 100, features)
+    )
     assert activation_patterns(source).equals(whole)
     assert all(a <= b for a, b in pairwise(whole["feature"]))
 

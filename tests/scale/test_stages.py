@@ -19,7 +19,7 @@ from tests.pipeline.test_resume import outcome, start
 from tests.pipeline.tiny import tiny_parameters
 from tests.scale.conftest import THREADS
 
-SHARDED = ("embed", "activations", "concepts")
+SHARDED = ("embed", "activations", "concepts", "features")
 
 
 @pytest.mark.slow
