@@ -157,4 +157,5 @@ class StatisticsShards:
 
 def _reopened(inputs: SharedFile, folder: str, blocks: int) -> StatisticsShards:
     """The task in another process."""
-    return StatisticsShards(*inputs.read(), Path(folder), blocks)
+    activations, measures = inputs.read()
+    return StatisticsShards(activations, measures, Path(folder), blocks)
