@@ -13,6 +13,7 @@ from interplm_nb.features.hierarchy import HIERARCHY, hierarchy
 from interplm_nb.features.known_motifs import KNOWN
 from interplm_nb.features.motifs import MOTIFS
 from interplm_nb.features.patterns import activation_patterns
+from interplm_nb.features.statistic_shards import SHAPE
 from interplm_nb.features.statistics import STATISTICS, feature_statistics
 from interplm_nb.pipeline import manifest
 from interplm_nb.pipeline.errors import PipelineError
@@ -23,7 +24,7 @@ from interplm_nb.pipeline.scored_sources import SAES
 from interplm_nb.sae import checkpoint
 from interplm_nb.sae.architectures import Matryoshka
 from interplm_nb.sae.model import SAE
-from interplm_nb.stages.features import MATCHED, SHAPE, features
+from interplm_nb.stages.features import MATCHED, features
 from tests.pipeline.tiny import tiny_parameters
 
 CYSTEINE = "cysteine C\nnothing W-W-W-W-W-W-W\n"

@@ -332,7 +332,9 @@ def test_colours_of_numbers_have_a_scale_in_place_of_buttons(atlas: Map) -> None
 
 
 def ways(page: Any) -> list[str]:
-    return page.get_by_role("combobox", name="colour").locator("option").all_inner_texts()
+    options = page.get_by_role("combobox", name="colour").locator("option")
+    options.first.wait_for(state="attached")
+    return options.all_inner_texts()
 
 
 def test_clusters_that_do_not_recur_are_no_choice_and_words_say_why(atlas: Map) -> None:
