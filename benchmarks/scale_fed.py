@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.harness import Figure
-from benchmarks.scale_sides import OF_INDEPENDENT, TIMES_ONE, TURNS, cluster, in_turns, threads
+from benchmarks.scale_sides import TIMES_ONE, TURNS, cluster, in_turns, threads
 from interplm_nb import plm
 from interplm_nb.proteins import Proteins
 from interplm_nb.sae.config import SAEConfig
@@ -77,7 +77,7 @@ def fed(model: Path, proteins: Proteins, out: Path) -> list[Figure]:
             rates["two"],
             rates["threads"],
             "residues/s",
-            OF_INDEPENDENT,
+            1,
             note="as above; other: one process with the threads of both cores",
         ),
     ]

@@ -55,4 +55,6 @@ def say(shell, kind, error, traceback, tb_offset=None):
 
 
 if "get_ipython" in globals():
-    get_ipython().set_custom_exc((ModuleNotFoundError, PipelineError), say)  # noqa: F821 (IPython's own)
+    get_ipython().set_custom_exc(  # noqa: F821 (IPython's own)
+        (ModuleNotFoundError, PipelineError), say
+    )

@@ -45,8 +45,11 @@ def test_every_column_equals_its_definition(
     chosen = proteins.accessions[::2] if some else None
     store = FeatureActivations.from_dense(dense, proteins, "max")
     by_feature = store.by_feature
-    store.by_feature = lambda chosen, features: by_feature(chosen, entries, features)  # type: ignore[method-assign]
-    table = feature_statistics(store, threshold, chosen)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            store, "by_feature", lambda chosen, features: by_feature(chosen, entries, features)
+        )
+        table = feature_statistics(store, threshold, chosen)
     assert dict(table.schema) == STATISTICS
     assert table["feature"].to_list() == list(range(N_FEATURES))
     for f, row in enumerate(table.iter_rows(named=True)):
