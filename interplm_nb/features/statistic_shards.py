@@ -20,8 +20,9 @@ from interplm_nb.scale.shared_file import SharedFile
 if TYPE_CHECKING:
     from interplm_nb.scale.address import Scale
 
-BLOCKS = 64
-"""Blocks of `FeatureActivations.by_feature` in a shard: up to 67 million active residues."""
+BLOCKS, RESIDUES = 64, 2**18
+"""Blocks of `FeatureActivations.by_feature` in a shard: up to 67 million active residues; and one
+for every `RESIDUES` residues of a larger store, as each shard goes through all of them once."""
 KIND, VERSION = "StatisticsShard", 1
 
 SHAPE = {
@@ -55,12 +56,14 @@ def measure(
     measures: Measures,
     folder: Path,
     scale: "Scale" = "",
-    blocks: int = BLOCKS,
+    blocks: int = 0,
     progress: bool = True,
 ) -> pl.DataFrame:
-    """`Measures.of` all features; a cluster (`scale`) measures runs of features, `blocks` of the
-    store each, and leaves a file of each in `folder` until this process has joined them. The values
-    are equal either way."""
+    """`Measures.of` all features, the same values with a cluster (`scale`) and without.
+
+    A cluster measures runs of features, `blocks` of the store each (0: as many as suit its size),
+    and leaves a file of each in `folder` until this process has joined them.
+    """
     shards = StatisticsShards(activations, measures, folder, blocks)
     complete_elsewhere(shards, scale, progress)
     table = shards.table()
@@ -83,8 +86,9 @@ class StatisticsShards:
         activations: FeatureActivations,
         measures: Measures,
         folder: Path,
-        blocks: int = BLOCKS,
+        blocks: int = 0,
     ) -> None:
+        blocks = blocks or max(BLOCKS, activations.n_residues // RESIDUES)
         self._activations, self._measures, self._blocks = activations, measures, blocks
         bounds = activations.feature_bounds()
         self._bounds = [*bounds[:-1:blocks], bounds[-1]]
