@@ -10,6 +10,7 @@ from interplm_nb.plain_text import plain_cell
 from interplm_nb.scale.address import THREADS
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.queue_file import QueueFile
+from interplm_nb.scale.torchrun import FRESH_STORE
 
 _END = "END_OF_JOB"
 
@@ -86,6 +87,7 @@ _TRAIN = """\
 set -e
 cd {here}
 {setup}{threads_of_worker}
+export {fresh_store}  # so that processes that are started again do not wait for those that ended
 
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 port=$((20000 + SLURM_JOB_ID % 20000))
@@ -142,6 +144,7 @@ def training_job(queue: QueueFile, script: Path, arguments: Sequence[str]) -> st
         jobs=queue.jobs,
         per_node=queue.workers_per_job,
         restarts=_RESTARTS,
+        fresh_store="=".join(FRESH_STORE),
         directives="\n".join(f"#SBATCH {word}" for word in _asked(queue)),
         python=shlex.join(_python(queue)),
         logs=queue.shared,

@@ -1,25 +1,30 @@
 """A training under torchrun on the workers of a Dask cluster, each of which is a node of it."""
 
+import os
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-
-from distributed import Client
 
 from interplm_nb.children import background
 from interplm_nb.scale.errors import ClusterError
 
+if TYPE_CHECKING:
+    from distributed import Client
+
+FRESH_STORE = ("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
+"""What torchrun needs in its environment to start a training again: processes find one another
+through a store, and without this they find the addresses of those that ended, and wait for them."""
 _SAID = 4000
 """Characters of the end of a node's output that an error quotes."""
 
 
 def torchrun_on(
-    client: Client, script: Path, arguments: Sequence[str] = (), *, per_node: int = 1
+    client: "Client", script: Path, arguments: Sequence[str] = (), *, per_node: int = 1
 ) -> None:
     """Run a Python script under torchrun on all workers that a client has now.
 
@@ -77,7 +82,8 @@ def _ran(words: Sequence[str]) -> str:
     """Runs on a worker, and ends with it; the end of its output if it failed."""
     with tempfile.TemporaryFile() as output:
         streams = {"stdout": output, "stderr": subprocess.STDOUT}
-        with background([sys.executable, *words], **streams) as process:
+        environment = os.environ | dict([FRESH_STORE])
+        with background([sys.executable, *words], env=environment, **streams) as process:
             code = process.wait()
         output.seek(0)
         said = output.read().decode("utf-8", "replace")

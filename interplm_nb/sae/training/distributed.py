@@ -10,6 +10,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from interplm_nb.scale.torchrun import FRESH_STORE
+
 
 class World:
     """The processes of one training; each has an equal share of every batch."""
@@ -74,11 +76,13 @@ ALONE = World()
 @contextmanager
 def joined(device: torch.device) -> Iterator[World]:
     """The world that `torchrun` set up (RANK, WORLD_SIZE), by NCCL for CUDA devices and gloo
-    elsewhere; `ALONE` without it."""
+    elsewhere; `ALONE` without it. RuntimeError where torchrun started these processes again so
+    that they would wait for those that ended."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE
         return
+    _check_store()
     ours = not dist.is_initialized()
     if ours:
         if device.type == "cuda":
@@ -93,6 +97,16 @@ def joined(device: torch.device) -> Iterator[World]:
     finally:
         if ours:
             dist.destroy_process_group()
+
+
+def _check_store() -> None:
+    restarts = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if restarts != "0" and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+        raise RuntimeError(
+            "torchrun started this training again, and its processes would wait for those that "
+            f"ended. Run the same command with {'='.join(FRESH_STORE)} set in its environment, or "
+            "with --max-restarts=0: the training goes on from its newest checkpoint"
+        )
 
 
 def rank_and_size() -> tuple[int, int]:

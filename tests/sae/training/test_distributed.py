@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from interplm_nb.sae.checkpoint import load
+from interplm_nb.sae.training.distributed import joined
 from interplm_nb.sae.training.progress import read_metrics
 from interplm_nb.sae.training.train import train_on
 from tests.sae.gaussian_training import CONFIGS, on_cpu
@@ -112,3 +113,16 @@ def test_layers_can_be_spread_over_processes(tmp_path):
         "trained 0 layer_00-topk-k3-d24-s3" in said and "trained 1 layer_01-topk-k3-d24-s3" in said
     )
     assert load(tmp_path / "two" / "layer_01-topk-k3-d24-s3", layer=1).about is not None
+
+
+def test_processes_that_would_wait_for_those_that_ended_say_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As torchrun --max-restarts=1 starts them again; the way out is tested with Slurm."""
+    torchrun = {"WORLD_SIZE": "2", "RANK": "1", "TORCHELASTIC_USE_AGENT_STORE": "True"}
+    for name, value in torchrun.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    wanted = r"with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 set in its environment, or with --max-res"
+    with pytest.raises(RuntimeError, match=wanted), joined(torch.device("cpu")):
+        pass
