@@ -10,11 +10,18 @@ EVERY = 5.0
 PATIENCE = 300.0
 """Seconds without any worker that takes or computes shards, after which a call gives up."""
 
-_RESUME = "The shards that are finished are kept; the same command goes on from them."
+SHARDS_KEPT = "The shards that are finished are kept; the same command goes on from them."
 
 
 class ClusterWatch:
     """Looks at a cluster while its shards are computed.
+
+    Parameters
+    ----------
+    client
+        Connected.
+    resume
+        The sentence of its errors that says how to go on.
 
     Attributes
     ----------
@@ -24,10 +31,10 @@ class ClusterWatch:
         Seconds between two looks.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, resume: str = SHARDS_KEPT) -> None:
         self.workers: list[str] = []
         self.every = EVERY
-        self._client = client
+        self._client, self._resume = client, resume
         self._address = client.scheduler.address
         self._looked = -float("inf")
         self.something_ended()
@@ -56,14 +63,14 @@ class ClusterWatch:
         if any(_takes_shards(worker) for worker in seen.values()):
             self.something_ended()
         elif now - self._alive > PATIENCE:
-            raise ClusterError(f"{_sentence(self._address, seen)} {_RESUME}")
+            raise ClusterError(f"{_sentence(self._address, seen)} {self._resume}")
         return True
 
     def _check_scheduler(self) -> None:
         if self._client.status in ("closing", "closed"):
             raise ClusterError(
                 f"the scheduler at {self._address} went away and did not come back; start it again "
-                f"with its workers. {_RESUME}"
+                f"with its workers. {self._resume}"
             )
 
     def _is_connected(self) -> bool:

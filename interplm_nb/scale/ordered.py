@@ -1,21 +1,27 @@
 """Calls on the workers of a Dask cluster: results in order, a bounded number ahead."""
 
+import asyncio
 import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, wait
 from typing import Any
 
 from distributed import Client, Future
 
+from interplm_nb.scale.cluster_watch import ClusterWatch
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.installed import installed
 from interplm_nb.scale.on_worker import on_worker, opened
+from interplm_nb.scale.tries import MOST_TRIES
 
 AHEAD = 2
 """Calls per worker that are waited for at once: their results are the most that is held."""
 
 
-def in_order(client: Client, function: Callable[[Any], Any], parts: Iterable[Any]) -> Iterator[Any]:
+def in_order(
+    client: Client, function: Callable[[Any], Any], parts: Iterable[Any], resume: str
+) -> Iterator[Any]:
     """`function(part)` for each part, computed by the workers and yielded in order.
 
     `parts` may be endless. Results go from the workers to this process, not through the scheduler.
@@ -25,31 +31,75 @@ def in_order(client: Client, function: Callable[[Any], Any], parts: Iterable[Any
     Raises
     ------
     ClusterError
-        Where a part fails, with the worker's own words.
+        Where a part fails, with the worker's own words; where no scheduler or worker is left, with
+        `resume`: a sentence that says how to go on.
     """
-    dask: Any = client  # its methods are typed as coroutines too, which they are not
-    pickled, wanted, coming = pickle.dumps(function), installed(), iter(parts)
-    running: deque[Future] = deque()
+    calls = _Calls(client, function, resume)
+    coming, running = iter(parts), deque[_Call]()
     try:
         while True:
-            while len(running) < AHEAD * max(1, len(dask.nthreads())):
+            while len(running) < AHEAD * max(1, len(calls.watch.workers)):
                 part = next(coming, None)
                 if part is None:
                     break
-                running.append(dask.submit(_called, pickled, part, wanted, pure=False))
+                running.append(calls.begin(part))
             if not running:
                 return
-            yield _result(dask, running.popleft())
+            yield calls.result(running[0])
+            running.popleft()
     finally:
-        if dask.status == "running":
-            dask.cancel(list(running))
+        calls.cancel(running)
 
 
-def _result(dask: Any, future: Future) -> Any:
-    error: Any = future.exception()
-    if error is not None:
-        raise ClusterError(f"a worker failed: {error}") from error
-    return dask.gather(future, direct=True)
+class _Call:
+    """A part, and the future of its result: another one each time that it is sent."""
+
+    def __init__(self, part: Any, future: Future) -> None:
+        self.part, self.future, self.sent = part, future, 1
+
+
+class _Calls:
+    def __init__(self, client: Client, function: Callable[[Any], Any], resume: str) -> None:
+        self.watch = ClusterWatch(client, resume)
+        self._dask: Any = client  # its methods are typed as coroutines too, which they are not
+        self._pickled, self._wanted, self._resume = pickle.dumps(function), installed(), resume
+
+    def begin(self, part: Any) -> _Call:
+        return _Call(part, self._sent(part))
+
+    def result(self, call: _Call) -> Any:
+        """Of a call that ends while somebody is there to end it; sent again where it is lost."""
+        while True:
+            try:
+                return self._watched(call.future)
+            except CancelledError as lost:
+                if call.sent == MOST_TRIES:
+                    said = f"the scheduler lost a part {call.sent} times. {self._resume}"
+                    raise ClusterError(said) from lost
+            call.future, call.sent = self._sent(call.part), call.sent + 1
+
+    def cancel(self, calls: Iterable[_Call]) -> None:
+        if self._dask.status == "running":
+            self._dask.cancel([call.future for call in calls])
+
+    def _sent(self, part: Any) -> Future:
+        return self._dask.submit(_called, self._pickled, part, self._wanted, pure=False)
+
+    def _watched(self, future: Future) -> Any:
+        # In the client's loop: it waits without end for a result whose worker has gone.
+        gather = self._dask.gather(future, direct=True, asynchronous=True)
+        gathered = asyncio.run_coroutine_threadsafe(gather, self._dask.loop.asyncio_loop)
+        try:
+            while not wait([gathered], timeout=self.watch.every).done:
+                self.watch.look()
+            self.watch.something_ended()
+            return gathered.result()
+        except (CancelledError, ClusterError):
+            raise
+        except Exception as error:
+            raise ClusterError(f"a worker failed: {error}") from error
+        finally:
+            gathered.cancel()
 
 
 def _called(pickled: bytes, part: Any, wanted: dict[str, str]) -> Any:

@@ -2,11 +2,14 @@
 many workers there are, a bounded number of parts ahead, and a resumed step equal to an unbroken
 one."""
 
+import itertools
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from distributed import Future
 
 from interplm_nb import plm
 from interplm_nb.plm.protocol import PLM
@@ -16,10 +19,11 @@ from interplm_nb.sae.training import fed
 from interplm_nb.sae.training.fed import FedBatches
 from interplm_nb.sae.training.stream import StreamedBatches
 from interplm_nb.sae.training.train import train_on
-from interplm_nb.scale import ordered
+from interplm_nb.scale import cluster_watch, ordered
 from interplm_nb.scale.address import workers_at
 from interplm_nb.scale.dask_workers import DaskWorkers
 from interplm_nb.scale.errors import ClusterError
+from tests.scale.own_cluster import own_cluster
 
 RNG = np.random.default_rng(0)
 PROTEINS = Proteins.from_sequences(
@@ -80,17 +84,56 @@ def test_no_more_than_two_parts_a_worker_are_under_way(workers: DaskWorkers) -> 
             asked.append(part)
             yield part
 
-    for number, found in enumerate(ordered.in_order(workers.client, _square, parts())):
+    for number, found in enumerate(ordered.in_order(workers.client, _square, parts(), "")):
         assert found == number**2
         assert len(asked) <= number + 1 + ordered.AHEAD * 2
 
 
 def test_a_part_that_fails_ends_in_a_sentence(workers: DaskWorkers) -> None:
     with pytest.raises(ClusterError, match="a worker failed: ZeroDivisionError"):
-        list(ordered.in_order(workers.client, _inverse, [1, 0, 2]))
+        list(ordered.in_order(workers.client, _inverse, [1, 0, 2], ""))
+
+
+@pytest.mark.parametrize("tries", [1, 2])
+def test_a_part_that_is_lost_is_sent_again(
+    workers: DaskWorkers, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a scheduler starts anew: it knows nothing of what it had."""
+    monkeypatch.setattr(ordered, "MOST_TRIES", tries)
+    calls = ordered.in_order(workers.client, _slow_square, range(8), "Train again.")
+    assert next(calls) == 0
+    futures = [Future(key, workers.client) for key in list(workers.client.futures)]
+    workers.client.cancel(futures)
+    if tries == 2:
+        assert list(calls) == [x**2 for x in range(1, 8)]
+    else:
+        with pytest.raises(ClusterError, match=r"the scheduler lost a part 1 times\. Train again"):
+            list(calls)
+
+
+def test_workers_that_are_gone_are_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even for results that they have already."""
+    monkeypatch.setattr(cluster_watch, "EVERY", 0.1)
+    monkeypatch.setattr(cluster_watch, "PATIENCE", 1.0)
+    with own_cluster(tmp_path) as cluster:
+        cluster.add_workers(1)
+        with workers_at(cluster.address) as found:
+            assert isinstance(found, DaskWorkers)
+            calls = ordered.in_order(found.client, _square, itertools.count(), "Train again.")
+            assert next(calls) == 0
+            cluster.end_worker()
+            with pytest.raises(ClusterError, match=r"had no worker for .* Train again\."):
+                list(calls)
 
 
 def _square(x: int) -> int:
+    return x**2
+
+
+def _slow_square(x: int) -> int:
+    time.sleep(0.2)
     return x**2
 
 

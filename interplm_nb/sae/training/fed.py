@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PART_RESIDUES = 16_384
 """Residues that a worker embeds at a time: 125 MB at width 1,900."""
+_RESUME = "The same call goes on from the newest checkpoint."
 
 
 class FedBatches(StreamedBatches):
@@ -30,7 +31,7 @@ class FedBatches(StreamedBatches):
     Raises
     ------
     ClusterError
-        Where a worker fails, has other versions or other weights.
+        Where a worker fails, has other versions or other weights, or none is left.
 
     Examples
     --------
@@ -81,7 +82,7 @@ class FedBatches(StreamedBatches):
     def _results(self, epoch: int, number: int) -> Generator[dict[int, np.ndarray]]:
         from interplm_nb.scale.ordered import in_order
 
-        yield from in_order(self._client, self._embed, self._sequences(epoch, number))
+        yield from in_order(self._client, self._embed, self._sequences(epoch, number), _RESUME)
 
     def _sequences(self, epoch: int, number: int) -> Iterator[dict[str, str]]:
         """The parts of a group and of all that follow, without end."""
