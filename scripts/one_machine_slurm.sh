@@ -19,6 +19,7 @@ install() {
         say "installing needs root and apt; install slurmctld, slurmd, slurm-client and munge yourself"
         exit 3
     fi
+    apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
         slurmctld slurmd slurm-client munge
 }
