@@ -9,6 +9,7 @@ from interplm_nb.figures import live
 from interplm_nb.figures.live import LiveLearning
 from interplm_nb.pipeline.notebooks import clean
 from interplm_nb.stages.training import together
+from tests.clocks import set_clock
 
 CODE = """
 from interplm_nb.figures.live import LiveLearning
@@ -59,7 +60,7 @@ def drawn(monkeypatch):
             steps.append(max(map(max, self.lines.values()))) or self._showed(clock[0], clock[0])
         ),
     )
-    monkeypatch.setattr(live.time, "monotonic", lambda: clock[0])
+    set_clock(monkeypatch, live, lambda: clock[0])
     return steps, clock
 
 

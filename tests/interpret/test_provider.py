@@ -4,9 +4,11 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from interplm_nb.interpret import spending
 from interplm_nb.interpret.asking import (
     Completion,
     Message,
@@ -27,6 +29,7 @@ from interplm_nb.interpret.spending import (
     estimated_tokens,
     most_tokens,
 )
+from tests.clocks import set_clock
 from tests.interpret.model_server import ModelServer, serving
 
 pytest.importorskip("pydantic_ai")
@@ -265,8 +268,8 @@ def test_calls_start_no_faster_than_the_rate(monkeypatch: pytest.MonkeyPatch) ->
     async def paused(seconds: float) -> None:
         pauses.append(seconds)
 
-    monkeypatch.setattr("interplm_nb.interpret.spending.time.monotonic", lambda: 100.0)
-    monkeypatch.setattr("interplm_nb.interpret.spending.asyncio.sleep", paused)
+    set_clock(monkeypatch, spending, lambda: 100.0)
+    monkeypatch.setattr(spending, "asyncio", SimpleNamespace(sleep=paused))
 
     async def many() -> None:
         metered = Metered(Counting(), per_minute=30)

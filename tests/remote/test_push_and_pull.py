@@ -17,6 +17,7 @@ from interplm_nb.remote.pull import found_index, pull
 from interplm_nb.remote.push import push
 from interplm_nb.remote.store import Store
 from interplm_nb.saving import file_hash
+from tests.clocks import set_clock
 from tests.remote.s3_server import Proxy
 
 FILES = {
@@ -80,7 +81,7 @@ def test_a_reader_of_an_older_index_finds_its_own_files(
     assert content(tmp_path / "older") == FILES
     # After an hour they go, with the next push; then a reader is told, and never gets a mixture.
     later = time.time() + pushing.KEPT_SECONDS + 60
-    monkeypatch.setattr(pushing.time, "time", lambda: later)
+    set_clock(monkeypatch, pushing, lambda: later)
     (folder / "empty").write_bytes(b"no more")
     push(folder, store)
     assert object_of("run.json", older.files["run.json"]) not in store.sizes()

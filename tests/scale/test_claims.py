@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from interplm_nb.scale import claims
 from interplm_nb.scale.claims import Claims, ClaimWorkers
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import Update
+from tests.clocks import set_clock
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,8 +122,7 @@ def test_a_paused_process_changes_nothing(tmp_path: Path) -> None:
 
 def test_clocks_of_hosts_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Claims(tmp_path, 60).holding(1) as ours:
-        monkeypatch.setattr(time, "time", lambda: 4e9)
-        monkeypatch.setattr(time, "monotonic", lambda: 4e9)
+        set_clock(monkeypatch, claims, lambda: 4e9)
         with Claims(tmp_path, 60).holding(1) as theirs:
             assert (ours, theirs) == (True, False)
     (tmp_path / "00001.claim").write_text("{}")
