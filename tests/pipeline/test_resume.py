@@ -121,6 +121,7 @@ KILLS = 4
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_a_command_that_is_killed_again_and_again_ends_as_an_undisturbed_one(tmp_path):
     """The command itself, with its kernels, over all stages; KILL_SEED=N draws the moments of an

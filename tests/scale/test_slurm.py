@@ -133,6 +133,7 @@ features = "random:3"
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_run_by_an_array_job_and_by_workers_has_the_same_bytes(
     slurm: str, tmp_path: Path

@@ -23,6 +23,7 @@ SHARDED = ("embed", "activations", "concepts", "features")
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_command_with_a_cluster_makes_the_same_run(tmp_path: Path) -> None:
     made = [_command(tmp_path / name, scheduler) for name, scheduler in RUNS.items()]
