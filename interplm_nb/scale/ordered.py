@@ -65,10 +65,11 @@ class _Calls:
         self._pickled, self._wanted, self._resume = pickle.dumps(function), installed(), resume
 
     def begin(self, part: Any) -> _Call:
+        """Sends a part to the workers."""
         return _Call(part, self._sent(part))
 
     def result(self, call: _Call) -> Any:
-        """Of a call that ends while somebody is there to end it; sent again where it is lost."""
+        """Waits for a call's result; sends the part again where the scheduler lost it."""
         while True:
             try:
                 return self._watched(call.future)
@@ -79,6 +80,7 @@ class _Calls:
             call.future, call.sent = self._sent(call.part), call.sent + 1
 
     def cancel(self, calls: Iterable[_Call]) -> None:
+        """Ends calls whose results nobody will read, where the scheduler still answers."""
         if self._dask.status == "running":
             self._dask.cancel([call.future for call in calls])
 
