@@ -78,7 +78,7 @@ def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Shown]]:
             viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion=motion
         )
         pages.append(page)
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
         page.on(
             "console",

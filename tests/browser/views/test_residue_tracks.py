@@ -81,7 +81,7 @@ def page(
         "Test",
     )
     opened = chromium.new_page(viewport={"width": 900, "height": 700})
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(30_000)
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
     opened.goto(path.as_uri())
