@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
-from interplm_nb.pipeline.runner import Request
-from interplm_nb.pipeline.runner import run as run_profile
+from interplm_nb.pipeline.run import Run
+from tests.pipeline.tiny import tiny_parameters
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -16,22 +17,14 @@ IN_VIEW = """target => { const place = document.getElementById(target)?.getBound
   return !!place && place.top >= 0 && place.bottom <= window.innerHeight }"""
 
 
-def test_a_number_in_the_table_leads_to_its_feature(open_and_run: Callable, tmp_path: Path) -> None:
-    small = [
-        "embed.plm=esm2-mini",
-        "proteins.max_proteins=150",
-        "train.steps=20",
-        "train.d_sae=64",
-        "train.k=4",
-        "concepts.min_instances=2",
-        "concepts.min_clusters=1",
-        "concepts.bootstrap=10",
-    ]
-    run = run_profile(Request("demo", tmp_path / "run", small), say=lambda line: None)
-    page = open_and_run(
-        LESSON,
-        parameters={"run": str(run.folder), "min_instances": 2, "min_clusters": 1, "bootstrap": 10},
-    ).page
+def test_a_number_in_the_table_leads_to_its_feature(
+    open_and_run: Callable, tiny_run: Run, tmp_path: Path
+) -> None:
+    run = copytree(tiny_run.folder, tmp_path / "run")
+    small = tiny_parameters(run)["concepts"].model_dump(
+        include={"min_instances", "min_clusters", "bootstrap", "null_draws"}
+    )
+    page = open_and_run(LESSON, parameters={"run": str(run), "device": "cpu", **small}).page
     page.set_viewport_size({"width": 1300, "height": 700})
     link = page.locator('a[href^="#feature-"]').last
     link.scroll_into_view_if_needed()

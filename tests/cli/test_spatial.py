@@ -84,6 +84,7 @@ def test_labels_are_written_for_a_run(
     assert "Secondary structure_Coil" in annotations.concepts and not report.counts()
 
 
+@pytest.mark.slow
 def test_contacts_of_a_small_model_beside_its_sae(
     tiny_run: Run, models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

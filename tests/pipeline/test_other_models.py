@@ -79,6 +79,7 @@ def own(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return staged(folder / "run", arrays=str(folder / "mine.npz"))
 
 
+@pytest.mark.slow
 def test_arrays_give_what_the_model_gave(own: Run, tiny_run: Run) -> None:
     assert np.array_equal(own.embeddings()[:], tiny_run.embeddings()[:])
     own_scores, scores = (r.scores("sae", "test", "strict") for r in (own, tiny_run))
@@ -86,6 +87,7 @@ def test_arrays_give_what_the_model_gave(own: Run, tiny_run: Run) -> None:
     np.testing.assert_array_equal(own_scores.active, scores.active)
 
 
+@pytest.mark.slow
 def test_what_needs_a_model_is_absent_and_said(own: Run) -> None:
     assert "shuffled_sae" not in own.sources()
     assert "shuffled_sae" not in own.table("concepts", "comparison")["source"].to_list()

@@ -50,7 +50,9 @@ def _command(folder: Path, scheduler: str) -> Run:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", SHARDED)
+@pytest.mark.parametrize(
+    "stage", [pytest.param(s, marks=[pytest.mark.long] * (s == "activations")) for s in SHARDED]
+)
 def test_a_stage_that_is_killed_with_its_workers_ends_in_one_process(
     stage: str, tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

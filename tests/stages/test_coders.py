@@ -65,6 +65,7 @@ def transcoder(begun: Run, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made(begun, folder, embed, target=3)
 
 
+@pytest.mark.slow
 def test_joined_layers_are_scaled_by_their_variance_on_train(crosscoder):
     embeddings = crosscoder.embeddings()
     assert embeddings.joined.layers == tuple(LAYERS) and embeddings.d_in == 2 * 192
@@ -79,6 +80,7 @@ def test_joined_layers_are_scaled_by_their_variance_on_train(crosscoder):
     assert shuffled.joined.scales != embeddings.joined.scales, "the control has its own"
 
 
+@pytest.mark.slow
 def test_a_crosscoder_goes_through_every_stage_with_its_controls(crosscoder):
     result = read(crosscoder)
     sources = ["sae", "shuffled_sae", "random_sae"]
@@ -95,6 +97,7 @@ def test_a_crosscoder_goes_through_every_stage_with_its_controls(crosscoder):
     assert crosscoder.links().table.height > 0
 
 
+@pytest.mark.slow
 def test_new_sequences_are_encoded_as_the_run_encoded_them(crosscoder, transcoder):
     for run in (crosscoder, transcoder):
         some = run.proteins().accessions[:3]
@@ -106,6 +109,7 @@ def test_new_sequences_are_encoded_as_the_run_encoded_them(crosscoder, transcode
             )
 
 
+@pytest.mark.slow
 def test_a_transcoder_goes_through_every_stage_with_its_controls(transcoder):
     result = read(transcoder)
     about, sae = transcoder.about("sae"), transcoder.sae()
@@ -121,6 +125,7 @@ def test_a_transcoder_goes_through_every_stage_with_its_controls(transcoder):
     assert about["quality"]["fvu"] < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "message"),
     [

@@ -78,6 +78,7 @@ def one_process(folder: Path, steps: int, precision: str) -> None:
     train_on(batches, plan, steps, on_cpu(precision=precision, log_every=5))
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_single_process_result_in_float64(tmp_path):
     two_processes(tmp_path / "two", 20, "float64")
     one_process(tmp_path / "one", 20, "float64")
