@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,23 @@ SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """For a Python that works in a run's folder, and its children: no file there shadows a module."""
 
 _PATIENCE = 10.0
-"""Seconds that a command in the foreground has to end by itself, before it is killed."""
+"""Seconds that a command has to end by itself where it is asked to, before it is killed."""
 
 
 @contextmanager
 def background(
-    command: Sequence[str], env: Mapping[str, str] | None = None, **streams: Any
+    command: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    *,
+    asked: bool = False,
+    **streams: Any,
 ) -> Iterator[subprocess.Popen]:
     """Run a command, with all that it starts, for the block at most; yield its process.
 
-    `streams` (stdin, stdout, stderr) are `subprocess.Popen`'s.
+    `streams` (stdin, stdout, stderr) are `subprocess.Popen`'s. `asked`: the command is asked to end
+    before it is killed, as one must be whose children lead groups of their own.
     """
-    with _kept("group", command, env=env, **streams) as process:
+    with _kept("asked" if asked else "group", command, env=env, **streams) as process:
         yield process
 
 
@@ -57,7 +62,7 @@ def _kept(how: str, command: Sequence[str], **options: Any) -> Iterator[subproce
             words = [sys.executable, "-I", __file__, how, str(end), *command]
             # In its own group: Jupyter kills a kernel's whole group, and nobody would be left.
             process = subprocess.Popen(
-                words, pass_fds=(end,), process_group=0 if how == "group" else None, **options
+                words, pass_fds=(end,), process_group=None if how == "terminal" else 0, **options
             )
         finally:
             os.close(end)
@@ -76,8 +81,8 @@ def _keep(how: str, end: int, command: Sequence[str]) -> int:
     """The keeper: run `command` until it ends or until `end` has no other end; its exit code."""
     # A handler, because a signal that is ignored would be ignored by the command as well.
     signal.signal(signal.SIGINT, lambda *_: None)
-    child = subprocess.Popen(command, process_group=0 if how == "group" else None)
-    close = _close_group if how == "group" else _close
+    child = subprocess.Popen(command, process_group=None if how == "terminal" else 0)
+    close = {"terminal": _close, "group": _close_group, "asked": _close_asked}[how]
     signal.signal(signal.SIGTERM, lambda *_: close(child))
 
     def watch() -> None:
@@ -93,6 +98,12 @@ def _keep(how: str, end: int, command: Sequence[str]) -> int:
 def _close_group(child: subprocess.Popen) -> None:
     # It leads its group, whose id stays taken for as long as one of its children lives.
     os.killpg(child.pid, signal.SIGKILL)
+
+
+def _close_asked(child: subprocess.Popen) -> None:
+    _close(child)
+    with suppress(ProcessLookupError):
+        _close_group(child)
 
 
 def _close(child: subprocess.Popen) -> None:

@@ -452,6 +452,11 @@ class EmbeddingsWriter:
             here = shard == i
             self._write_shard(i, rows[here] - self.bounds[i], held[here])
 
+    def forget(self, shard: int) -> None:
+        """Rows of a shard that is not complete are no longer written."""
+        if shard in self._open:
+            self._open.pop(shard).file.path.unlink(missing_ok=True)
+
     def _first_not_finite(self, rows: np.ndarray, held: np.ndarray) -> str:
         """The accession of the first protein with a value that is not finite as stored."""
         values = bfloat16.widened(held) if held.dtype == np.uint16 else held

@@ -97,6 +97,8 @@ class EmbedShards:
         if not lacking:
             return
         layers = sorted(lacking) if self._joined is None else self._joined.layers
+        for writer in lacking.values():
+            writer.forget(shard)  # a try that failed after some rows may have come before
         first, part = int(self._first.bounds[shard]), self._first.shard_proteins(shard)
         for rows, found in self._plm.embed(
             part,

@@ -1,7 +1,7 @@
 """Files on their way between a folder and a store, a few at a time."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import NamedTuple
 
 from interplm_nb.progress import progress_bar
@@ -43,7 +43,7 @@ def move_all(wanted: Mapping[str, Entry], move: Move, title: str, progress: bool
     ):
         waiting = [pool.submit(move, name, entry, bar.update) for name, entry in wanted.items()]
         try:
-            for moving in waiting:
+            for moving in as_completed(waiting):
                 moving.result()
         finally:  # after an error or Ctrl-C, what has not begun is left out
             pool.shutdown(wait=True, cancel_futures=True)

@@ -11,6 +11,7 @@ from interplm_nb.remote.errors import StoreError
 from interplm_nb.remote.index import Entry, object_of
 from interplm_nb.remote.pull import replaced
 from interplm_nb.remote.store import PART, Store
+from interplm_nb.saving import atomic_path
 
 _NEAR = 16
 """Blocks that are not needed and lie between two that are: fetched with them, up to this many."""
@@ -32,7 +33,9 @@ class PartialFile:
             stream.truncate(entry.bytes)
         here, size = path.with_name(f"{path.name}.blocks"), n_blocks(entry.bytes)
         if not here.exists() or here.stat().st_size != size:
-            here.write_bytes(bytes(size))  # no holes: a full disk is an error now, not a signal
+            # Another process may have mapped the one that is there.
+            with atomic_path(here) as draft:
+                draft.write_bytes(bytes(size))  # no holes: a full disk is an error, not a signal
         self._here = np.memmap(here, np.uint8, "r+")
         self._lock = threading.Lock()
 

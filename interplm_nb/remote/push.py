@@ -99,10 +99,16 @@ def _sent(store: Store, path: Path, name: str, entry: Entry, hash_of: HashOf) ->
 
 
 def _entries(folder: Path, hash_of: HashOf) -> Iterator[tuple[str, Entry]]:
+    whole = folder.resolve()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not travels(name):
             continue
+        if path.is_symlink() and not path.resolve().is_relative_to(whole):
+            raise StoreError(
+                f"{path} is a link to a file outside the run, which would be sent with it; remove "
+                "the link, or put the file itself there"
+            )
         try:
             if path.is_file():
                 yield name, Entry(path.stat().st_size, hash_of(path).removeprefix("sha256:"))
@@ -111,14 +117,22 @@ def _entries(folder: Path, hash_of: HashOf) -> Iterator[tuple[str, Entry]]:
 
 
 def _published(store: Store, index: Index, before: Index | None) -> Index:
-    """Write the index; remove objects that left an earlier one more than `KEPT_SECONDS` ago."""
+    """Write the index; remove objects that left an earlier one more than `KEPT_SECONDS` ago.
+
+    They go first, as only an index says that they are there: one that stays is named by the next.
+    """
     now, kept = time.time(), index.objects()
     left = dict.fromkeys(before.objects() if before else (), now)
     left |= before.superseded if before else {}
     left = {name: when for name, when in left.items() if name not in kept}
     old = {name for name, when in left.items() if now - when > KEPT_SECONDS}
-    index = Index(index.files, {name: when for name, when in left.items() if name not in old})
-    write_index(store, index)
     for name in sorted(old):
-        store.remove(name)
+        try:
+            store.remove(name)
+        except StoreError as error:
+            _log.warning("%s: an old file stays, to be removed next time: %s", store.url, error)
+        else:
+            del left[name]
+    index = Index(index.files, left)
+    write_index(store, index)
     return index

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 from interplm_nb.cores import usable_cores
 from interplm_nb.scale.allocator import workers_keep_memory
@@ -51,8 +52,16 @@ def check_address(address: str) -> None:
                 f"--scheduler {address}: local takes a number of processes from 1 to the "
                 f"{usable_cores()} cores of this machine, such as local:{usable_cores()}"
             )
-    elif address and not (kind in ("tcp", "tls") and rest.startswith("//")):
+    elif address and not (kind in ("tcp", "tls") and _has_host_and_port(address)):
         raise ClusterError(f"--scheduler {address}: {FORMS}")
+
+
+def _has_host_and_port(address: str) -> bool:
+    parts = urlsplit(address)
+    try:
+        return bool(parts.hostname and parts.port)
+    except ValueError:  # no number
+        return False
 
 
 def is_file(address: str) -> bool:
@@ -167,6 +176,11 @@ def _connected(address: str) -> "Iterator[Client]":
         raise ClusterError(
             f"no scheduler answered at {address} within {CONNECT_SECONDS} s ({error}); start one "
             "with `dask scheduler`, and check its address and port"
+        ) from error
+    except TypeError as error:  # as Dask says that a certificate is missing
+        raise ClusterError(
+            f"{address} is encrypted, and Dask has no certificate here ({error}); set "
+            "distributed.comm.tls in Dask's configuration as its scheduler has it"
         ) from error
     with client:
         try:

@@ -19,7 +19,7 @@ from typing import Protocol, runtime_checkable
 
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.shard_task import ShardTask, Update, failed
-from interplm_nb.scale.tries import MOST_TRIES
+from interplm_nb.scale.tries import MOST_TRIES, PAUSE, may_pass
 from interplm_nb.shards import draft_of
 
 LEASE = 300.0
@@ -74,8 +74,7 @@ class Claims:
     def _take(self, claim: Path) -> bool:
         for _ in range(2):
             try:
-                with claim.open("x", encoding="utf-8") as stream:
-                    json.dump(self._holder, stream)
+                self._write(claim)
                 return True
             except FileExistsError:
                 if not self._has_lapsed(claim):
@@ -83,6 +82,15 @@ class Claims:
                 _log.warning("the claim %s has lapsed: %s", claim, _text(claim))
                 claim.unlink(missing_ok=True)
         return False
+
+    def _write(self, claim: Path) -> None:
+        stream = claim.open("x", encoding="utf-8")
+        try:
+            with stream:
+                json.dump(self._holder, stream)
+        except OSError:  # a full disk: an empty claim would keep everybody from the shard
+            claim.unlink(missing_ok=True)
+            raise
 
     def _has_lapsed(self, claim: Path) -> bool:
         try:
@@ -180,9 +188,10 @@ class ClaimWorkers:
                     return ours
             except OSError as error:
                 self._missing(task)
-                if attempt == MOST_TRIES:
+                if attempt == MOST_TRIES or not may_pass(error):
                     raise ClusterError(f"{failed(task, shard)}: {error}") from error
                 _log.warning("shard %d of %s is tried again: %s", shard, task.label, error)
+                time.sleep(PAUSE * 2 ** (attempt - 1))
             except ValueError as error:
                 raise ClusterError(f"{failed(task, shard)}: {error}") from error
         raise AssertionError("the last try returns or raises")

@@ -75,7 +75,7 @@ class DaskWorkers:
         if not waiting:
             return
         ended, n_ended, tries = SimpleQueue[Future](), 0, Tries()
-        watch = ClusterWatch(self.client)
+        watch, taken_back = ClusterWatch(self.client), set[Future]()
         # As bytes: the scheduler unpickles what it can, and would load a PLM.
         pickled, here = pickle.dumps(task), installed()
         try:
@@ -96,12 +96,13 @@ class DaskWorkers:
                     )
                     running[future] = _Sent(shard, allowed)
                     future.add_done_callback(ended.put)
-                future = self._next(ended, running, watch)
+                future = self._next(ended, running, watch, taken_back)
                 shard = running.pop(future).shard
                 if future.status == "finished":
                     update(task.residues(shard))
                 else:
-                    self._again(task, shard, future, tries)
+                    if future not in taken_back:  # no try: nobody was there who could make it
+                        self._again(task, shard, future, tries)
                     waiting.appendleft(shard)  # so that what fails for good ends the call soon
                 future.release()
                 n_ended += 1
@@ -112,12 +113,16 @@ class DaskWorkers:
                 self.client.cancel(list(running))
 
     def _next(
-        self, ended: SimpleQueue[Future], running: dict[Future, _Sent], watch: ClusterWatch
+        self,
+        ended: SimpleQueue[Future],
+        running: dict[Future, _Sent],
+        watch: ClusterWatch,
+        taken_back: set[Future],
     ) -> Future:
         """The next future that ends, while somebody is there to end it."""
         while True:
             if watch.look():
-                self._free(running, watch)
+                taken_back |= self._free(running, watch)
             try:
                 future = ended.get(timeout=watch.every)
             except Empty:
@@ -125,15 +130,18 @@ class DaskWorkers:
             watch.something_ended()
             return future
 
-    def _free(self, running: dict[Future, _Sent], watch: ClusterWatch) -> None:
+    def _free(self, running: dict[Future, _Sent], watch: ClusterWatch) -> set[Future]:
         """Take back shards whose workers have all gone; they end as cancelled."""
-        left = [
+        left = {
             future
             for future, sent in running.items()
-            if sent.allowed and sent.allowed.isdisjoint(watch.workers)
-        ]
+            if sent.allowed
+            and sent.allowed.isdisjoint(watch.workers)
+            and future.status == "pending"
+        }
         if left:
-            self.client.cancel([future for future in left if future.status == "pending"])
+            self.client.cancel(list(left))
+        return left
 
     def _again(self, task: ShardTask, shard: int, future: Future, tries: Tries) -> None:
         """Note a failure that another try may mend; ClusterError for any other."""

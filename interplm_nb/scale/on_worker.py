@@ -11,6 +11,7 @@ from typing import Any
 from distributed import get_worker
 
 from interplm_nb.scale.installed import differences, installed
+from interplm_nb.scale.tries import may_pass
 
 _one_at_a_time = threading.Lock()
 _held: dict[bytes, Any] = {}
@@ -69,7 +70,5 @@ class _Said:
 
     def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception):
-            # A disk or a network may recover; a ValueError comes again.
-            may_pass = isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
             said = f"{type(error).__name__}: {error}"
-            raise ShardError(said, self._worker, may_pass) from error
+            raise ShardError(said, self._worker, may_pass(error)) from error

@@ -12,7 +12,7 @@ from distributed import Client, Future
 from interplm_nb.scale.cluster_watch import ClusterWatch
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.installed import installed
-from interplm_nb.scale.on_worker import on_worker, opened
+from interplm_nb.scale.on_worker import ShardError, on_worker, opened
 from interplm_nb.scale.tries import MOST_TRIES
 
 AHEAD = 2
@@ -69,14 +69,19 @@ class _Calls:
         return _Call(part, self._sent(part))
 
     def result(self, call: _Call) -> Any:
-        """Waits for a call's result; sends the part again where the scheduler lost it."""
+        """Waits for a call's result; sends the part again where another try may pass."""
         while True:
             try:
                 return self._watched(call.future)
             except CancelledError as lost:
-                if call.sent == MOST_TRIES:
-                    said = f"the scheduler lost a part {call.sent} times. {self._resume}"
-                    raise ClusterError(said) from lost
+                said, cause = "the scheduler lost a part", lost
+            except ShardError as error:
+                said, cause = f"a worker failed: {error}", error
+                if not error.may_pass:
+                    raise ClusterError(f"{said}. {self._resume}") from error
+            if call.sent == MOST_TRIES:
+                which = f"try {call.sent} of {MOST_TRIES}"
+                raise ClusterError(f"{said} ({which}). {self._resume}") from cause
             call.future, call.sent = self._sent(call.part), call.sent + 1
 
     def cancel(self, calls: Iterable[_Call]) -> None:
@@ -96,10 +101,10 @@ class _Calls:
                 self.watch.look()
             self.watch.something_ended()
             return gathered.result()
-        except (CancelledError, ClusterError):
+        except (CancelledError, ClusterError, ShardError):
             raise
         except Exception as error:
-            raise ClusterError(f"a worker failed: {error}") from error
+            raise ClusterError(f"a worker failed: {error}. {self._resume}") from error
         finally:
             gathered.cancel()
 

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import re
 import shlex
 import shutil
 import subprocess
@@ -41,6 +42,11 @@ STATES: dict[Kind, tuple[str, ...]] = {
     "htcondor": ("condor_q", "{ids}"),
 }
 """What shows jobs that wait or run."""
+
+_ENDED = re.compile(
+    r"invalid job id|unknown job|not found|does not exist|has finished", re.IGNORECASE
+)
+"""What queues say, with an exit code, when asked for jobs that have all ended."""
 
 POLL_SECONDS = 5.0
 """Between two looks at the queue while no worker has started."""
@@ -224,7 +230,7 @@ def _wait(client: "Client", cluster: Any, queue: QueueFile, path: Path) -> None:
     )
     while not client.nthreads():
         state = _state(queue.kind, ids)
-        gone = 0 if state is None or any(i in state for i in ids) else gone + 1
+        gone = 0 if state is None or _names_one(state, ids) else gone + 1
         if gone > 1:  # once, because a job may end between a worker's start and its first word
             raise ClusterError(
                 f"{path}: {which} ended and no worker started; the end of their log in "
@@ -251,7 +257,14 @@ def _state(kind: Kind, ids: list[str]) -> str | None:
         done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
+    if done.returncode and not _ENDED.search(done.stdout + done.stderr):
+        return None
     return plain(done.stdout.strip())
+
+
+def _names_one(text: str, ids: list[str]) -> bool:
+    """Whether one of these jobs is named, as a whole number."""
+    return any(re.search(rf"(?<!\d){re.escape(i)}(?!\d)", text) for i in ids)
 
 
 def _end_of_log(queue: QueueFile, ids: list[str]) -> str:
@@ -259,7 +272,7 @@ def _end_of_log(queue: QueueFile, ids: list[str]) -> str:
     logs = [
         log
         for log in Path(queue.shared).iterdir()
-        if any(i in log.name for i in ids) and log.is_file() and log.stat().st_size
+        if _names_one(log.name, ids) and log.is_file() and log.stat().st_size
     ]
     if not logs:
         return "  (no log)"

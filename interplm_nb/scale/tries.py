@@ -11,6 +11,11 @@ PAUSE = 10.0
 """Seconds before a shard is tried once more on the worker where it failed; then twice as long."""
 
 
+def may_pass(error: Exception) -> bool:
+    """Whether another try may go well: a disk or a network may recover, other errors come again."""
+    return isinstance(error, OSError) and not isinstance(error, FileNotFoundError)
+
+
 class Tries:
     """The failures of one call that another try may mend.
 

@@ -1,5 +1,7 @@
 """Embedding that another process opens from its draft: one layer, several, or joined ones."""
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from interplm_nb.plm.embed_shards import shared
 from interplm_nb.plm.protocol import PLM
 from interplm_nb.plm.store import embed_to, join_to, scales_of
 from interplm_nb.proteins import Proteins
+from interplm_nb.scale import claims
 from interplm_nb.scale.address import Scale
 from interplm_nb.scale.claims import ClaimWorkers, ForOthers, NotComputedError
 from interplm_nb.scale.errors import ClusterError
@@ -69,6 +72,34 @@ def test_a_shared_task_makes_the_same_files(
         for root in (tmp_path / "here", tmp_path / "there")
     )
     assert len(here) > 6 and here == there
+
+
+def test_a_shard_whose_second_layer_meets_a_full_disk_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the same process, which has written rows of the first layer already."""
+    model = plm.load("esm2-mini", "cpu")
+    several(model, tmp_path / "here", "")
+    with pytest.raises(NotComputedError):
+        several(model, tmp_path / "there", ForOthers())
+    (task,) = (tmp_path / "there").rglob(TASK)
+    fallocate, calls = os.posix_fallocate, []
+
+    def full(*arguments: int) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fallocate(*arguments)
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(claims, "PAUSE", 0.0)
+    ClaimWorkers(task.parent).complete(shared(task.parent), lambda _: None)
+    several(model, tmp_path / "there", NoneLeft())
+    here, there = (
+        {str(f.relative_to(root)): f.read_bytes() for f in root.rglob("*") if f.is_file()}
+        for root in (tmp_path / "here", tmp_path / "there")
+    )
+    assert len(calls) > 2 and here == there
 
 
 class NoneLeft:

@@ -247,3 +247,41 @@ def test_an_index_of_another_format_is_refused(folder: Path, tmp_path: Path) -> 
         with pytest.raises(StoreError, match=said) as error:
             found_index(store)
         assert os.sep + "tmp" not in str(error.value).replace(store.url, "")
+
+
+def test_a_link_out_of_the_run_is_not_sent(folder: Path, tmp_path: Path) -> None:
+    """A run that somebody sent must not send this person's files on."""
+    store, secret = Store(f"memory://{tmp_path.name}"), tmp_path / "secret"
+    secret.write_bytes(b"a key")
+    (folder / "notes.txt").symlink_to(secret)
+    with pytest.raises(StoreError, match=r"notes\.txt is a link to a file outside the run"):
+        push(folder, store)
+    assert store.sizes() == {}
+    (folder / "notes.txt").unlink()
+    (folder / "notes.txt").symlink_to(folder / "run.json")
+    assert "notes.txt" in push(folder, store).index.files
+
+
+def test_an_old_file_that_cannot_be_removed_stops_nothing(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(f"memory://{tmp_path.name}")
+    older = push(folder, store).index
+    (folder / "run.json").write_bytes(b"changed")
+    newer = push(folder, store, after=older).index
+    old = object_of("run.json", older.files["run.json"])
+    later = time.time() + pushing.KEPT_SECONDS + 60
+    set_clock(monkeypatch, pushing, lambda: later)
+    remove = Store.remove
+
+    def refuses(self: Store, name: str) -> None:
+        raise StoreError(f"removing {name} is not allowed")
+
+    monkeypatch.setattr(Store, "remove", refuses)
+    (folder / "run.json").write_bytes(b"changed again")
+    newest = push(folder, store, after=newer).index
+    assert old in store.sizes() and old in newest.superseded
+    monkeypatch.setattr(Store, "remove", remove)
+    (folder / "run.json").write_bytes(b"and again")
+    push(folder, store, after=newest)
+    assert old not in store.sizes()

@@ -1,5 +1,6 @@
 """Claims: one process takes a shard, a dead one's is taken over, a live one's is not."""
 
+import errno
 import json
 import logging
 import os
@@ -110,7 +111,7 @@ def test_a_process_that_takes_longer_than_a_lease_keeps_its_shard(tmp_path: Path
 
 
 def test_a_paused_process_changes_nothing(tmp_path: Path) -> None:
-    process = started(tmp_path, 1, 1, 0.5)
+    process = started(tmp_path, 1, 5, 0.5)
     wait_for(tmp_path / "computed_0")
     process.send_signal(signal.SIGSTOP)
     ClaimWorkers(tmp_path, 0.5).complete(Squares(tmp_path, 1), lambda _: None)
@@ -162,9 +163,26 @@ def test_a_shard_that_fails_is_named_and_its_claim_is_given_back(tmp_path: Path)
     assert list(tmp_path.glob("*.claim")) == []
 
 
-def test_a_disk_that_fails_for_a_moment_is_tried_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_claim_that_a_full_disk_cuts_off_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Everybody would wait for it, its writer too, and nobody would say why."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def refuse(*_: object) -> None:
+        raise full
+
+    monkeypatch.setattr(claims.json, "dump", refuse)
+    monkeypatch.setattr(claims, "PAUSE", 0.0)
+    with pytest.raises(ClusterError, match="No space left on device"):
+        ClaimWorkers(tmp_path).complete(Squares(tmp_path), lambda _: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_fails_for_a_moment_is_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "PAUSE", 0.0)
     with caplog.at_level(logging.WARNING, "interplm_nb"):
         ClaimWorkers(tmp_path).complete(
             Failing(tmp_path, OSError("stale handle"), times=2), lambda _: None

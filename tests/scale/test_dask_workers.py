@@ -152,6 +152,9 @@ def test_other_versions_are_refused(
         ("local:9999", "cores of this machine, such as local:"),
         ("local", "local takes a number"),
         ("localhost:8786", "give local:N for N processes on this machine, the address of a Dask"),
+        ("tcp://localhost", "give local:N for N processes on this machine, the address of a Dask"),
+        ("tcp://localhost:http", "give local:N for N processes on this machine"),
+        ("tls://127.0.0.1:1", r"tls://127\.0\.0\.1:1 is encrypted, and Dask has no certificate"),
         ("tcp://127.0.0.1:1", r"no scheduler answered at tcp://127\.0\.0\.1:1 within"),
     ],
 )

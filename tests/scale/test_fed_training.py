@@ -107,8 +107,30 @@ def test_a_part_that_is_lost_is_sent_again(
     if tries == 2:
         assert list(calls) == [x**2 for x in range(1, 8)]
     else:
-        with pytest.raises(ClusterError, match=r"the scheduler lost a part 1 times\. Train again"):
+        with pytest.raises(
+            ClusterError, match=r"the scheduler lost a part \(try 1 of 1\)\. Train again"
+        ):
             list(calls)
+
+
+def test_batches_that_were_closed_go_on(workers: DaskWorkers, model: PLM) -> None:
+    ours = FedBatches(workers, model, PROTEINS, LAYERS, SIZE, 0, buffer_residues=10_000)
+    first = ours.batch(0)  # all of an epoch is in the buffer
+    ours.close()
+    after = ours.batch(ours.steps_per_epoch)
+    ours.close()
+    assert first[1].shape == after[1].shape and not torch.equal(first[1], after[1])
+
+
+def test_a_part_whose_worker_could_not_read_is_sent_again(
+    workers: DaskWorkers, tmp_path: Path
+) -> None:
+    tried = str(tmp_path / "tried")
+    calls = ordered.in_order(workers.client, _third_time, [tried], "Train again.")
+    assert list(calls) == [3]
+    calls = ordered.in_order(workers.client, _never, [tried], "Train again.")
+    with pytest.raises(ClusterError, match=r"OSError: stale handle \(try 3 of 3\)\. Train again\."):
+        list(calls)
 
 
 def test_workers_that_are_gone_are_not_waited_for(
@@ -135,6 +157,18 @@ def _square(x: int) -> int:
 def _slow_square(x: int) -> int:
     time.sleep(0.2)
     return x**2
+
+
+def _third_time(tried: str) -> int:
+    with open(tried, "a+") as log:
+        log.write("x")
+        log.seek(0)
+        times = len(log.read())
+    return times if times == 3 else _never(tried)
+
+
+def _never(_: str) -> int:
+    raise OSError("stale handle")
 
 
 def _inverse(x: int) -> float:

@@ -2,12 +2,14 @@
 
 import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from interplm_nb.pipeline.profiles import load
+from interplm_nb.scale import queue_cluster
 from interplm_nb.scale.address import absolute, check_address, workers_at
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.own_device import dask_setup
@@ -170,3 +172,25 @@ def test_jobs_without_dask_are_written_for_slurm_alone() -> None:
             write(of_kind("pbs"))
         with pytest.raises(ClusterError, match="must be a path without spaces, which sbatch"):
             write(of_kind("slurm", shared="/my jobs"))
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "state"),
+    [
+        ("12 RUNNING node1", 0, "12 RUNNING node1"),
+        ("slurm_load_jobs error: Invalid job id specified", 1, ""),
+        ("slurm_load_jobs error: Socket timed out on send/recv operation", 1, None),
+    ],
+)
+def test_a_queue_that_does_not_answer_says_nothing_of_its_jobs(
+    said: str, code: int, state: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = subprocess.CompletedProcess([], code, "" if code else said, said if code else "")
+    monkeypatch.setattr(queue_cluster.subprocess, "run", lambda *_, **__: done)
+    assert queue_cluster._state("slurm", ["12"]) == state
+
+
+def test_a_job_is_known_by_its_whole_number() -> None:
+    assert queue_cluster._names_one("12 RUNNING\n", ["12"])
+    assert queue_cluster._names_one("interplm-nb-12.out", ["12"])
+    assert not queue_cluster._names_one("4123 RUNNING 10:12.3 112\n", ["41", "2"])

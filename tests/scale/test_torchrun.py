@@ -3,13 +3,18 @@
 import os
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
+from distributed import Client
 
 from interplm_nb.scale.dask_workers import DaskWorkers
 from interplm_nb.scale.errors import ClusterError
 from interplm_nb.scale.torchrun import torchrun_on
+from tests.scale.own_cluster import own_cluster
 
 TRAINING = f"""
 import sys
@@ -43,3 +48,28 @@ def test_a_script_that_fails_is_quoted(workers: DaskWorkers, tmp_path: Path) -> 
     script.write_text("raise SystemExit('no proteins')")
     with pytest.raises(ClusterError, match=r"train\.py failed on worker tls://(.|\n)*no proteins"):
         torchrun_on(workers.client, script)
+
+
+def test_a_worker_that_dies_ends_the_others(tmp_path: Path) -> None:
+    script, alive = tmp_path / "train.py", tmp_path / "alive"
+    alive.mkdir()
+    script.write_text(
+        "import os, sys, time, pathlib\n"
+        f"pathlib.Path({str(alive)!r}, str(os.getpid())).touch()\n"
+        "time.sleep(600)\n"
+    )
+    with own_cluster(tmp_path) as cluster:
+        cluster.add_workers(2, "--no-nanny")
+        with Client(cluster.address) as client, ThreadPoolExecutor() as pool:
+            training = pool.submit(torchrun_on, client, script)
+            until = time.monotonic() + 120
+            while len(list(alive.iterdir())) < 2:
+                assert time.monotonic() < until and not training.done()
+                time.sleep(0.2)
+            cluster.end_worker()
+            with pytest.raises(ClusterError, match=r"worker tcp://.* is gone\. The same call"):
+                training.result(120)
+            pids = [int(path.name) for path in alive.iterdir()]
+            while any(map(psutil.pid_exists, pids)):
+                assert time.monotonic() < until + 60
+                time.sleep(0.2)

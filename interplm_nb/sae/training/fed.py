@@ -78,6 +78,7 @@ class FedBatches(StreamedBatches):
         """End what the workers compute ahead."""
         if self._coming is not None:
             self._coming.close()
+            self._coming = None
 
     def _results(self, epoch: int, number: int) -> Generator[dict[int, np.ndarray]]:
         from interplm_nb.scale.ordered import in_order

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from interplm_nb.sae.about import SAEAbout
 from interplm_nb.sae.checkpoint import save
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.training.best import Best, check_best
 from interplm_nb.sae.training.options import TrainingOptions
 from interplm_nb.sae.training.progress import (
     CHECKPOINTS,
@@ -32,7 +32,6 @@ from interplm_nb.sae.training.trainee import Setting, Trainee
 from interplm_nb.saving import remove
 
 _log = logging.getLogger(__name__)
-BEST = "best"
 _CALIBRATION_BATCHES = 16
 """Batches after the last step, on which a threshold is calibrated."""
 
@@ -51,8 +50,10 @@ class Loop:
         self.setting, self.options = setting, options
         self._metrics: dict[Path, Metrics] = {}
         self._failed: list[FloatingPointError] = []
-        self._best: dict[Path, float | None] = {}
+        self._best: dict[Path, Best] = {}
         self._names: set[str] = set()
+        # One PLM may give the batches and be evaluated with: it does one thing at a time.
+        self._using_plm = threading.Lock()
 
     def run(self) -> None:
         """Run from the step of the least advanced SAE to the end; each joins at its own step. One
@@ -76,9 +77,9 @@ class Loop:
                 self._metrics[trainee.folder] = stack.enter_context(
                     closing(Metrics(trainee.folder / METRICS, trainee.step))
                 )
-                self._best[trainee.folder] = self._best_so_far(trainee)
+                self._best[trainee.folder] = Best(trainee.folder, self.options)
             self._catch_up()
-            for step, batch in stack.enter_context(closing(_ahead(self.batches, first, steps))):
+            for step, batch in stack.enter_context(closing(self._ahead(first, steps))):
                 x = {layer: values.to(self.setting.device) for layer, values in batch.items()}
                 active = [trainee for trainee in self.trainees if trainee.step == step]
                 for trainee in active:
@@ -90,6 +91,24 @@ class Loop:
             self._finish(interrupted)
         if self._failed:
             raise self._failed[0]
+
+    def _ahead(
+        self, first: int, last: int
+    ) -> Generator[tuple[int, Mapping[int, Tensor]], None, None]:
+        """Batches of the steps `first` to `last` (excluded), each fetched while the one before is
+        used."""
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
+            coming = pool.submit(self._batch, first) if first < last else None
+            for step in range(first, last):
+                assert coming is not None
+                x = coming.result()
+                if step + 1 < last:
+                    coming = pool.submit(self._batch, step + 1)
+                yield step, x
+
+    def _batch(self, step: int) -> Mapping[int, Tensor]:
+        with self._using_plm:
+            return self.batches.batch(step)
 
     def _finish(self, interrupted: threading.Event) -> None:
         """Save all before any is evaluated: an evaluation that fails, or takes long, loses
@@ -138,8 +157,10 @@ class Loop:
         if step % self.options.checkpoint_every == 0 or stop or evaluates:
             for trainee in active:
                 self._unless_diverged(trainee, self._save)
-        for trainee in evaluates:  # saved first: no evaluation can lose what was trained
-            self._unless_diverged(trainee, lambda t: self._evaluate(t, _finished(t)))
+        # Saved first: no evaluation can lose what was trained. One process makes it, the others
+        # wait for it at their next step.
+        for trainee in evaluates if self.setting.world.writes else ():
+            self._evaluate(trainee, _finished(trainee))
         if stop:
             raise KeyboardInterrupt(
                 f"training stopped after step {step} of {self.setting.steps} and saved; the same "
@@ -164,16 +185,16 @@ class Loop:
         values = {**trainee.metrics(), "tokens_per_second": speed}
         self._names = set(values)
         if self.options.evaluate is None:
-            self._check_best(self._names)
-        self._keep_best(trainee, values, None)
-        self._write(trainee, values)
+            check_best(self.options, self._names)
+        if self.setting.world.writes:
+            self._write(trainee, values, lambda: _finished(trainee))
         return values
 
-    def _write(self, trainee: Trainee, values: Mapping[str, Any]) -> None:
-        if self.setting.world.writes:
-            self._metrics[trainee.folder].write(values)
-            if self.options.log is not None:
-                self.options.log({"sae": trainee.config.label, **values})
+    def _write(self, trainee: Trainee, values: Mapping[str, Any], sae: Callable[[], SAE]) -> None:
+        self._best[trainee.folder].keep(values, sae)
+        self._metrics[trainee.folder].write(values)
+        if self.options.log is not None:
+            self.options.log({"sae": trainee.config.label, **values})
 
     def _evaluates(self, step: int) -> bool:
         every = self.options.evaluate_every
@@ -187,51 +208,21 @@ class Loop:
     def _evaluate(self, trainee: Trainee, sae: SAE) -> None:
         """Measure, and write another line for the same step."""
         assert self.options.evaluate is not None
-        values = evaluation_line(self.options.evaluate(sae), trainee.step)
-        self._check_best(self._names | set(values))
-        self._keep_best(trainee, values, sae)
-        self._write(trainee, values)
+        with self._using_plm:
+            values = evaluation_line(self.options.evaluate(sae), trainee.step)
+        if self._names:
+            check_best(self.options, self._names | set(values))
+        self._write(trainee, values, lambda: sae)
 
     def _catch_up(self) -> None:
         """Make the evaluations that a kill cut off."""
-        for trainee in self.trainees:
+        for trainee in self.trainees if self.setting.world.writes else ():
             if (
                 trainee.step
                 and self._evaluates(trainee.step)
                 and not evaluated(trainee.folder, trainee.step)
             ):
                 self._evaluate(trainee, _finished(trainee))
-
-    def _check_best(self, known: set[str]) -> None:
-        if self.options.best is not None and self._names and self.options.best not in known:
-            raise ValueError(
-                f"best={self.options.best!r} is not a metric of this training; take one of "
-                f"{', '.join(sorted(known))}"
-            )
-
-    def _best_so_far(self, trainee: Trainee) -> float | None:
-        """The best value in the lines on disk, so that a kill changes nothing."""
-        found = [
-            float(line[self.options.best])
-            for line in read_metrics(trainee.folder / METRICS)
-            if self.options.best in line
-        ]
-        return (max if self.options.highest_is_best else min)(found, default=None)
-
-    def _keep_best(self, trainee: Trainee, values: Mapping[str, Any], sae: SAE | None) -> None:
-        name, best = self.options.best, self._best.get(trainee.folder)
-        if name is None or name not in values or not self.setting.world.writes:
-            return
-        value = float(values[name])
-        if best is None or (value > best if self.options.highest_is_best else value < best):
-            self._best[trainee.folder] = value
-            kept = {"kept": {"step": trainee.step, "metric": name, "value": value}}
-            about = about_of(trainee)
-            save(
-                sae or _finished(trainee),
-                trainee.folder / BEST,
-                replace(about, training=about.training | kept),
-            )
 
     def _save(self, trainee: Trainee) -> None:
         trainee.check_finite()
@@ -330,21 +321,6 @@ def _finished(trainee: Trainee, calibration: Iterable[Tensor] = ()) -> SAE:
     sae = trainee.finished(calibration)
     sae.about = about_of(trainee)
     return sae
-
-
-def _ahead(
-    batches: Batches, first: int, last: int
-) -> Generator[tuple[int, Mapping[int, Tensor]], None, None]:
-    """Batches of the steps `first` to `last` (excluded), each fetched while the one before is
-    used."""
-    with ThreadPoolExecutor(1, thread_name_prefix="batches") as pool:
-        coming = pool.submit(batches.batch, first) if first < last else None
-        for step in range(first, last):
-            assert coming is not None
-            x = coming.result()
-            if step + 1 < last:
-                coming = pool.submit(batches.batch, step + 1)
-            yield step, x
 
 
 @contextmanager

@@ -210,11 +210,12 @@ class StoredBatches(_Grouped):
         return sorted(self._embeddings)
 
     def about(self, layer: int) -> dict[str, Any]:
-        """plm, plm_revision, layer, and `data`, a hash of sequences, rows and their order."""
+        """plm, plm_revision, layer, and `data`, a hash of sequences, rows, their order and the
+        stored type."""
         e = self._embeddings[layer]
-        data = self._order(
-            kind="stored", sequences=e.sequence_hash, rows=self._hash, block_rows=BLOCK_ROWS
-        )
+        blocks = _array_hash(self._bounds)  # they end where shards end
+        what = {"sequences": e.sequence_hash, "rows": self._hash, "blocks": blocks}
+        data = self._order(kind="stored", stored=e.stored, **what)
         joined = {} if e.joined is None else {"joined": e.joined.record()}
         return {
             "plm": e.plm,

@@ -14,10 +14,17 @@ from interplm_nb.proteins import Proteins
 from interplm_nb.sae.checkpoint import CONFIG, load
 from interplm_nb.sae.config import SAEConfig
 from interplm_nb.sae.model import SAE
+from interplm_nb.sae.training.best import BEST, Best, check_best
 from interplm_nb.sae.training.distributed import ALONE, World, joined, rank_and_size
-from interplm_nb.sae.training.loop import BEST, Loop, evaluated, evaluation_line, layer_of, seen
+from interplm_nb.sae.training.loop import Loop, evaluated, evaluation_line, layer_of, seen
 from interplm_nb.sae.training.options import Precision, TrainingOptions
-from interplm_nb.sae.training.progress import CHECKPOINTS, METRICS, Metrics, newest_state
+from interplm_nb.sae.training.progress import (
+    CHECKPOINTS,
+    METRICS,
+    Metrics,
+    newest_state,
+    read_metrics,
+)
 from interplm_nb.sae.training.stream import Batches, StreamedBatches
 from interplm_nb.sae.training.trainee import Setting, Trainee
 from interplm_nb.saving import remove
@@ -177,6 +184,9 @@ def _catch_up(
     for (folder, config), sae in zip(plan.items(), saes, strict=True):
         if not evaluated(folder, steps):
             line = evaluation_line(options.evaluate(sae), steps)
+            known = {name for before in read_metrics(folder / METRICS) for name in before}
+            check_best(options, known | set(line))
+            Best(folder, options).keep(line, lambda sae=sae: sae)
             with closing(Metrics(folder / METRICS, steps)) as metrics:
                 metrics.write(line)
             if options.log is not None:

@@ -25,7 +25,8 @@ from interplm_nb.sae.training.train import train_on
 folder, path, names = Path(sys.argv[2]), sys.argv[3], sys.argv[4].split(",")
 batches = residue_batches(path, folder / "embeddings")
 plain = batches.batch
-batches.batch = lambda step: (time.sleep(0.02), plain(step))[1]
+# Slow, so that it is killed in time; the last batch waits for that.
+batches.batch = lambda step: (time.sleep(30 if step == STEPS - 1 else 0.02), plain(step))[1]
 options = on_cpu(log_every=5, checkpoint_every=7)
 train_on(batches, {folder / n: CONFIGS[n] for n in names}, STEPS, options)
 """

@@ -2,7 +2,10 @@
 test_resume.py for killing it."""
 
 import json
+import threading
+import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -217,8 +220,16 @@ def test_the_best_by_a_metric_is_kept_beside_the_last(tmp_path, best_is, kept):
     }
 
 
-def test_a_kill_does_not_forget_the_best(tmp_path):
-    values = iter([0.2, None, 0.4, 0.6])
+@pytest.mark.parametrize(
+    "values, best",
+    [
+        ([0.2, None, 0.4, 0.6], (20, 0.2)),
+        ([0.4, 0.2, None, 0.6], (40, 0.2)),
+        ([0.4, 0.6, None, 0.2], (60, 0.2)),  # the last: trained and saved, and evaluated next time
+    ],
+)
+def test_a_kill_does_not_forget_the_best(tmp_path, values, best):
+    values = iter(values)
 
     def evaluate(sae: SAE) -> dict[str, float]:
         value = next(values)
@@ -238,10 +249,33 @@ def test_a_kill_does_not_forget_the_best(tmp_path):
     run(tmp_path, TOPK, **options)
     about = load(tmp_path / "best").about
     assert about is not None and about.training["kept"] == {
-        "step": 20,
+        "step": best[0],
         "metric": "made_up",
-        "value": 0.2,
+        "value": best[1],
     }
+
+
+def test_a_model_gives_batches_and_is_evaluated_with_one_at_a_time(tmp_path):
+    """Hooks of an evaluation on a shared module would change the next batch."""
+    inside = threading.Lock()
+
+    def alone(values: Any) -> Any:
+        assert inside.acquire(blocking=False), "the model is used twice at once"
+        time.sleep(0.005)
+        inside.release()
+        return values
+
+    class OfOneModel(Gaussian):
+        def batch(self, step: int) -> dict[int, torch.Tensor]:
+            return alone(super().batch(step))
+
+    run(
+        tmp_path,
+        TOPK,
+        OfOneModel(),
+        evaluate=lambda sae: alone({"made_up": 1.0}),
+        evaluate_every=1,
+    )
 
 
 def test_a_best_that_is_no_metric_or_says_no_direction_is_refused(tmp_path):
