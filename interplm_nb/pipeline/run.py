@@ -74,6 +74,11 @@ class Run(RunFolder):
             raise PipelineError(f"{run.folder} is a file; a run needs a folder")
         if run.record.exists():
             cls.open(folder)
+            if (run.folder / run_files.LOOKED).is_dir():
+                raise PipelineError(
+                    f"{run.folder} holds proteins that `interplm-nb look` read, whose features are "
+                    "named by another run; give another folder"
+                )
         elif run.folder.exists() and any(
             p for p in run.folder.iterdir() if not p.name.startswith(".")
         ):
