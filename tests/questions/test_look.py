@@ -284,7 +284,7 @@ def test_a_folder_with_files_and_a_looked_at_run_are_refused(made, tmp_path):
         look({"a": OWN}, made.folder, device="cpu")
     with pytest.raises(PipelineError, match=r"itself a run of proteins .* run of its SAE, home"):
         look({"a": OWN}, tmp_path / "again", made, device="cpu")
-    with pytest.raises(PipelineError, match="`interplm-nb look` read, .*; give another folder"):
+    with pytest.raises(PipelineError, match=r"`interplm-nb look` read, .*; give another folder"):
         Run.create(made.folder, "demo")
 
 
