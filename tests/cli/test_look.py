@@ -80,7 +80,7 @@ def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch):
     (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text("utf-8"), re.M | re.S)
     names: dict[str, object] = {}
     exec(compile(block, PAGE.name, "exec"), names)
-    assert looked(Run.open(tmp_path / "runs" / "mine")) is not None
+    assert looked(Run.open(tmp_path / "runs" / "mine_python")) is not None
 
 
 def test_the_pages_links_are_there():
