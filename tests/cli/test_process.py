@@ -170,10 +170,12 @@ def test_a_fault_reaches_the_terminal_plain():
 
 
 RUNNER = """
+import signal
 import sys
 from pathlib import Path
 from interplm_nb.cli.process import end_in_order
 from interplm_nb.pipeline.runner import Request, run
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored in all that nohup starts, these tests too
 end_in_order()
 request = Request("demo", Path(sys.argv[1]), ["embed.plm=esm2-mini"], notebooks=Path(sys.argv[2]))
 run(request, lambda text: print(text, flush=True))
